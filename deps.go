@@ -1,0 +1,19 @@
+package deps
+import (
+ _ "github.com/miekg/pkcs11"
+ _ "go.step.sm/crypto/kms/apiv1"
+ _ "go.step.sm/crypto/minica"
+ _ "github.com/spf13/viper"
+ _ "github.com/spf13/cobra"
+ _ "github.com/mattn/go-sqlite3"
+ _ "github.com/pressly/goose/v3"
+ _ "golang.org/x/crypto/cryptobyte"
+ _ "golang.org/x/crypto/ocsp"
+ _ "golang.org/x/text/unicode/norm"
+ _ "golang.org/x/text/encoding/charmap"
+ _ "github.com/schollz/progressbar/v3"
+ _ "github.com/rogpeppe/go-internal/testscript"
+ _ "golang.org/x/term"
+ _ "golang.org/x/sync/errgroup"
+ _ "github.com/zmap/zlint/v3"
+)
