@@ -201,11 +201,15 @@ func (r *record) textUpTo(column, longest int) string {
 	if value == "" {
 		return ""
 	}
-	if !graphic(value) {
-		r.fail(column, "holds a control or undecodable character")
-		return ""
+	if printableASCII(value) {
+		value = strings.Trim(value, " ")
+	} else {
+		if !graphic(value) {
+			r.fail(column, "holds a control or undecodable character")
+			return ""
+		}
+		value = norm.NFC.String(strings.TrimSpace(value))
 	}
-	value = norm.NFC.String(strings.TrimSpace(value))
 	if len(value) > longest && utf8.RuneCountInString(value) > longest {
 		r.fail(column, fmt.Sprintf("is longer than %d characters", longest))
 		return ""
@@ -237,17 +241,17 @@ func codeShape(value string) bool {
 	return registerNumber(value)
 }
 
-func graphic(value string) bool {
-	plain := true
+// printableASCII tells the values, most of a register, that need neither NFC nor a look at each character's category.
+func printableASCII(value string) bool {
 	for i := 0; i < len(value); i++ {
 		if value[i] < 0x20 || value[i] > 0x7e {
-			plain = false
-			break
+			return false
 		}
 	}
-	if plain {
-		return true
-	}
+	return true
+}
+
+func graphic(value string) bool {
 	for _, r := range value {
 		if r == utf8.RuneError || !unicode.IsGraphic(r) {
 			return false
