@@ -45,7 +45,7 @@ type Contact struct {
 	Street     string `json:"street,omitempty"`
 	// Locality is the lieu-dit or the distribution service.
 	Locality   string `json:"locality,omitempty"`
-	PostalCode string `json:"postalCode,omitempty"`
+	PostalCode string `json:"postal_code,omitempty"`
 	City       string `json:"city,omitempty"`
 	// Country is the ISO 3166-1 code of two letters; empty means France.
 	Country string `json:"country,omitempty"`
@@ -232,9 +232,9 @@ func nationalDigits(text string) string {
 	return code + text[1:]
 }
 
-// plausibleEmail accepts a bare address (RFC 5322 §3.4.1) whose domain has a dot, in ASCII.
+// plausibleEmail accepts a bare address (RFC 5322 §3.4.1) in ASCII, without quotes or comments, whose domain is a name with a dot.
 func plausibleEmail(text string) bool {
-	if len(text) > longestEmail || !ascii([]byte(text)) || strings.ContainsAny(text, " \"<>()") {
+	if len(text) > longestEmail || !ascii([]byte(text)) || strings.Contains(text, "[") {
 		return false
 	}
 	address, err := mail.ParseAddress(text)

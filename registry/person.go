@@ -14,10 +14,10 @@ type Address struct {
 	Street       string `json:"street,omitempty"`
 	Distribution string `json:"distribution,omitempty"`
 	// CedexOffice is the bureau cedex.
-	CedexOffice string `json:"cedexOffice,omitempty"`
-	PostalCode  string `json:"postalCode,omitempty"`
+	CedexOffice string `json:"cedex_office,omitempty"`
+	PostalCode  string `json:"postal_code,omitempty"`
 	City        string `json:"city,omitempty"`
-	CountryCode string `json:"countryCode,omitempty"`
+	CountryCode string `json:"country_code,omitempty"`
 }
 
 // Practice is one activity of a professional: a profession, under a category, with a skill, in a mode, in a structure. It is
@@ -28,26 +28,26 @@ type Practice struct {
 	// Category is the code of table R09.
 	Category string `json:"category,omitempty"`
 	// SkillType and Skill are the type and code of a savoir-faire (table R01 and its neighbours).
-	SkillType string `json:"skillType,omitempty"`
+	SkillType string `json:"skill_type,omitempty"`
 	Skill     string `json:"skill,omitempty"`
 	// Mode is the code of table R23.
 	Mode string `json:"mode,omitempty"`
 	// SIRET, FINESS and StructureID identify the structure: 14 digits, 9 characters, and the directory's own identifier.
 	SIRET         string  `json:"siret,omitempty"`
 	FINESS        string  `json:"finess,omitempty"`
-	StructureID   string  `json:"structureId,omitempty"`
-	StructureName string  `json:"structureName,omitempty"`
+	StructureID   string  `json:"structure_id,omitempty"`
+	StructureName string  `json:"structure_name,omitempty"`
 	Address       Address `json:"address,omitzero"`
 	// Department and DepartmentLabel are those of the structure, for instance "75" and "Paris".
 	Department      string `json:"department,omitempty"`
-	DepartmentLabel string `json:"departmentLabel,omitempty"`
+	DepartmentLabel string `json:"department_label,omitempty"`
 	// Sector is the code of table R02.
 	Sector string `json:"sector,omitempty"`
 	// PharmacistSection is the code of table G05.
-	PharmacistSection string `json:"pharmacistSection,omitempty"`
+	PharmacistSection string `json:"pharmacist_section,omitempty"`
 	// Role is the code fonction, ActivityKind the code genre activité.
 	Role         string `json:"role,omitempty"`
-	ActivityKind string `json:"activityKind,omitempty"`
+	ActivityKind string `json:"activity_kind,omitempty"`
 }
 
 // Person is what the register knows of one professional, the rows of all practices together.
@@ -55,10 +55,10 @@ type Person struct {
 	ID NationalID `json:"id"`
 	// Civility is the code civilité ("M", "MME"), ExerciseCivility the code civilité d'exercice ("DR", "PR").
 	Civility         string `json:"civility,omitempty"`
-	ExerciseCivility string `json:"exerciseCivility,omitempty"`
+	ExerciseCivility string `json:"exercise_civility,omitempty"`
 	// FamilyName and GivenName are the names of exercise, in NFC.
-	FamilyName string     `json:"familyName"`
-	GivenName  string     `json:"givenName,omitempty"`
+	FamilyName string     `json:"family_name"`
+	GivenName  string     `json:"given_name,omitempty"`
 	Practices  []Practice `json:"practices"`
 }
 

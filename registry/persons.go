@@ -11,9 +11,9 @@ import (
 type PersonRow struct {
 	ID               NationalID `json:"id"`
 	Civility         string     `json:"civility,omitempty"`
-	ExerciseCivility string     `json:"exerciseCivility,omitempty"`
-	FamilyName       string     `json:"familyName"`
-	GivenName        string     `json:"givenName,omitempty"`
+	ExerciseCivility string     `json:"exercise_civility,omitempty"`
+	FamilyName       string     `json:"family_name"`
+	GivenName        string     `json:"given_name,omitempty"`
 	Practice
 }
 

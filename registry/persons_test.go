@@ -233,16 +233,17 @@ func TestReadPersonsReportsATruncatedLastLine(t *testing.T) {
 func TestReadPersonsRefusesAForeignFileAsAWhole(t *testing.T) {
 	line := personLine(1, nil)
 	for name, text := range map[string]string{
-		"nothing":                    "",
-		"another format of ours":     strings.Join(EventColumns(), "|") + "|\n",
-		"no header":                  line + line,
-		"a column less":              strings.Replace(personHeader(), "Téléphone 2 (coord. structure)|", "", 1) + line,
-		"a column more":              "Autre|" + personHeader() + line,
-		"no separator at the end":    strings.TrimSuffix(personHeader(), "|\n") + "\n" + line,
-		"a key column of other name": strings.Replace(personHeader(), "Identification nationale PP", "Clé", 1) + line,
-		"a column twice":             strings.Replace(personHeader(), "Téléphone 2 (", "Téléphone (", 1) + line,
-		"a header too long":          strings.Repeat("x", 2*maximumLine) + "\n" + line,
-		"binary rubbish":             "PK\x03\x04\x00\x00\xff\xfe",
+		"nothing":                      "",
+		"another format of ours":       strings.Join(EventColumns(), "|") + "|\n",
+		"no header":                    line + line,
+		"a column less":                strings.Replace(personHeader(), "Téléphone 2 (coord. structure)|", "", 1) + line,
+		"a column more":                "Autre|" + personHeader() + line,
+		"no separator at the end":      strings.TrimSuffix(personHeader(), "|\n") + "\n" + line,
+		"a column in place of the end": strings.TrimSuffix(personHeader(), "\n") + "Autre\n" + line,
+		"a key column of other name":   strings.Replace(personHeader(), "Identification nationale PP", "Clé", 1) + line,
+		"a column twice":               strings.Replace(personHeader(), "Téléphone 2 (", "Téléphone (", 1) + line,
+		"a header too long":            strings.Repeat("x", 2*maximumLine) + "\n" + line,
+		"binary rubbish":               "PK\x03\x04\x00\x00\xff\xfe",
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := ReadPersons("autre.txt", strings.NewReader(text), func(int, PersonRow) error {

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -25,7 +26,7 @@ type LineError struct {
 	// Column is the position in this file counted from 1, or 0 when the line as a whole is meant.
 	Column int `json:"column,omitempty"`
 	// ColumnName is the documented name of the column.
-	ColumnName string `json:"columnName,omitempty"`
+	ColumnName string `json:"column_name,omitempty"`
 	Reason     string `json:"reason"`
 	// Value is the beginning of the wrong value, at most 32 characters.
 	Value string `json:"value,omitempty"`
@@ -55,13 +56,13 @@ type Report struct {
 	// is "ASCII".
 	Encodings []string `json:"encodings"`
 	// MissingColumns lists documented columns that the header lacks and that the format can do without; they read as empty.
-	MissingColumns []string `json:"missingColumns,omitempty"`
+	MissingColumns []string `json:"missing_columns,omitempty"`
 	// Truncated means that the last line does not end: the file was cut, and absence from it proves nothing.
 	Truncated bool `json:"truncated"`
 	// Errors holds the first 1000 line errors.
 	Errors []LineError `json:"errors"`
 	// MoreErrors counts the line errors beyond those.
-	MoreErrors int `json:"moreErrors"`
+	MoreErrors int `json:"more_errors"`
 }
 
 func (r *Report) reject(e LineError) {
@@ -77,12 +78,12 @@ func (r *Report) reject(e LineError) {
 // shorten cuts a value to a bounded copy that JSON can carry, so that a report does not hold the line it came from.
 func shorten(value string) string {
 	short := make([]rune, 0, quotedCharacters)
-	for i, r := range value {
+	for _, r := range value {
 		if len(short) == quotedCharacters {
 			return string(short[:quotedCharacters-1]) + "…"
 		}
-		if r == utf8.RuneError || !graphic(value[i:i+utf8.RuneLen(r)]) {
-			r = '\uFFFD'
+		if !unicode.IsGraphic(r) {
+			r = utf8.RuneError
 		}
 		short = append(short, r)
 	}
