@@ -79,3 +79,10 @@ type Certificate struct {
 	TBS       []byte    `json:"-"`
 	Signature []byte    `json:"-"` // of the issuer over TBS, without the BIT STRING wrapping
 }
+
+// Signed is an attempt whose intents were signed and verified. Signatures are
+// in the order of Intents.
+type Signed struct {
+	Attempt
+	Signatures [][]byte
+}

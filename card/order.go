@@ -98,3 +98,24 @@ func (c Card) Step(e Event, at time.Time) (Change, error) {
 	}
 	return Change{Card: c.ID, From: c.State, Event: e, To: t.To, Effect: t.Effect, Reason: t.Reason, At: at}, nil
 }
+
+// Decision is what one person or process decided, applied as a whole or not at
+// all: the steps of cards, the orders that open, the report that asked for it.
+type Decision struct {
+	Actor   string // enrolled person or process, printable ASCII
+	Action  string // what was decided, printable ASCII
+	At      time.Time
+	Changes []Change
+	Opens   []Order
+	Report  *LossReport // its ID and Committed are set by the ledger
+}
+
+// Step is one line of a card's history.
+type Step struct {
+	At      time.Time `json:"at"`
+	Event   string    `json:"event"`
+	From    State     `json:"from,omitempty"`
+	To      State     `json:"to"`
+	Actor   string    `json:"actor"`
+	Journal int64     `json:"journal"` // the event of the journal that committed it
+}

@@ -1,0 +1,100 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"sync/atomic"
+
+	"cpsca/card"
+	"cpsca/profiles"
+)
+
+// badInARow is how many unverified signatures in a row stop an issuer: one may
+// be a fault, two are a defect that would leak an RSA key.
+const badInARow = 2
+
+// Issuer is a CA certificate with the key that signs for it. It may be used by
+// several goroutines.
+type Issuer struct {
+	certificate *x509.Certificate // nil for a root during its own ceremony
+	public      crypto.PublicKey
+	keyID       card.KeyID
+	algorithm   profiles.SignatureAlgorithm
+	signer      Signer
+	bad         atomic.Int32 // signatures in a row that did not verify
+}
+
+// NewIssuer joins a CA certificate and its key. The key must be the
+// certificate's.
+func NewIssuer(certificate *x509.Certificate, signer Signer) (*Issuer, error) {
+	type comparable interface{ Equal(crypto.PublicKey) bool }
+	public, ok := certificate.PublicKey.(comparable)
+	if !ok || !public.Equal(signer.Public()) {
+		return nil, fmt.Errorf("%w: the key is not that of certificate %q", ErrConfig, certificate.Subject.CommonName)
+	}
+	algorithm, err := profiles.AlgorithmFor(signer.Public())
+	if err != nil {
+		return nil, fmt.Errorf("choosing the issuer's algorithm: %w", err)
+	}
+	keyID, err := profiles.SubjectKeyID(certificate.RawSubjectPublicKeyInfo)
+	if err != nil {
+		return nil, fmt.Errorf("computing the issuer's key id: %w", err)
+	}
+	return &Issuer{certificate: certificate, public: signer.Public(), keyID: keyID, algorithm: algorithm, signer: signer}, nil
+}
+
+// KeyID names the issuer.
+func (i *Issuer) KeyID() card.KeyID { return i.keyID }
+
+// Certificate is the issuer's own certificate; not to be changed.
+func (i *Issuer) Certificate() *x509.Certificate { return i.certificate }
+
+// sign spends a checked certificate: one entry into the HSM, then
+// verification with the public key. ErrSignature after two in a row makes
+// every further call ErrStopped.
+func (i *Issuer) sign(ctx context.Context, checked *profiles.Checked) ([]byte, error) {
+	if i.bad.Load() >= badInARow {
+		return nil, ErrStopped
+	}
+	tbs, err := checked.Spend()
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	hash := i.algorithm.Hash()
+	h := hash.New()
+	h.Write(tbs)
+	digest := h.Sum(nil)
+	signature, err := i.signer.SignContext(ctx, digest, hash)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	if !verified(i.public, hash, digest, signature) {
+		i.bad.Add(1)
+		return nil, ErrSignature
+	}
+	i.bad.Store(0)
+	return signature, nil
+}
+
+func verified(public crypto.PublicKey, hash crypto.Hash, digest, signature []byte) bool {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(key, hash, digest, signature) == nil
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(key, digest, signature)
+	}
+	return false
+}
+
+// newSerial draws a serial: the instance's octet and 120 random bits.
+func newSerial(instance byte) card.Serial {
+	var s card.Serial
+	_, _ = rand.Read(s[:]) // never fails: crypto/rand ends the process instead
+	s[0] = instance
+	return s
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"cpsca/audit"
+)
+
+// decide closes the leaves gathered so far with one event of the journal.
+func (t *transaction) decide(actor, action string) error {
+	event := audit.Event{Sequence: t.journal.Sequence + 1, Time: t.at, Actor: actor, Action: action, Previous: t.journal.Hash}
+	commitments := make([]audit.Digest, len(t.leaves))
+	opened := make([]audit.Leaf, len(t.leaves))
+	for i, l := range t.leaves {
+		opened[i] = audit.Leaf{Subject: l.subject, Clear: joinRows(l.rows), Salt: audit.NewSalt()}
+		commitments[i] = opened[i].Commitment()
+	}
+	event.Leaves = audit.LeavesDigest(commitments)
+	hash, err := event.Hash()
+	if err != nil {
+		return fmt.Errorf("deciding %s: %w", action, err)
+	}
+	err = t.exec("INSERT INTO journal (sequence, time, actor, action, leaves, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		event.Sequence, event.Time.UnixMilli(), event.Actor, event.Action, event.Leaves[:], event.Previous[:], hash[:])
+	if err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
+	}
+	for i, l := range opened {
+		err = t.exec("INSERT INTO journal_leaves (event, position, commitment) VALUES ($1, $2, $3)", event.Sequence, i, commitments[i][:])
+		if err != nil {
+			return fmt.Errorf("writing the journal: %w", err)
+		}
+		err = t.exec("INSERT INTO journal_clear (event, position, subject, salt, clear) VALUES ($1, $2, $3, $4, $5)",
+			event.Sequence, i, l.Subject, l.Salt[:], l.Clear)
+		if err != nil {
+			return fmt.Errorf("writing the journal: %w", err)
+		}
+	}
+	t.journal = audit.Head{Sequence: event.Sequence, Hash: hash}
+	t.leaves = nil
+	return nil
+}
+
+// sequence is the number of the event that will decide what is being changed.
+func (t *transaction) sequence() int64 { return t.journal.Sequence + 1 }
+
+func joinRows(rows [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(rows, []byte{','})...), ']')
+}
+
+// ErrRow is returned by VerifyJournal when a row of the ledger is not what the
+// journal last committed to, is missing, or was never decided.
+var ErrRow = errors.New("a row differs from the journal")
+
+// JournalReport is what VerifyJournal saw.
+type JournalReport struct {
+	Head   audit.Head `json:"head"`
+	Leaves int        `json:"leaves"`
+	Erased int        `json:"erased"` // leaves whose clear text was erased
+	Rows   int        `json:"rows"`   // rows compared with the journal
+}
+
+// VerifyJournal walks the journal from its first event, checks every leaf, and
+// then recomputes each row of the protected tables from the last leaf that
+// names it. Errors wrap those of audit.Verifier, or ErrRow. It reads one
+// snapshot and may run beside the process that writes. progress, if not nil,
+// is called with the number of events done and to do.
+func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64)) (JournalReport, error) {
+	tx, err := db.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return JournalReport{}, fmt.Errorf("reading the journal: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	v := verification{ctx: ctx, tx: tx, last: make(map[string]rowDigest), progress: progress}
+	err = v.walk()
+	if err != nil {
+		return v.report, err
+	}
+	for _, tab := range protected {
+		err = v.compare(tab)
+		if err != nil {
+			return v.report, err
+		}
+	}
+	for name := range v.last {
+		return v.report, fmt.Errorf("%w: %s is missing", ErrRow, name)
+	}
+	return v.report, nil
+}
+
+type rowDigest [sha256.Size]byte
+
+// note remembers the last text that the journal committed to for each row.
+func (v *verification) note(clear []byte) error {
+	var rows []json.RawMessage
+	err := json.Unmarshal(clear, &rows)
+	if err != nil {
+		return fmt.Errorf("reading a leaf: %w", err)
+	}
+	for _, row := range rows {
+		name, err := rowName(row)
+		if err != nil {
+			return err
+		}
+		v.last[name] = sha256.Sum256(row)
+	}
+	return nil
+}
+
+// rowName is the table and primary key of a canonical row: its leading
+// members, cut from the text.
+func rowName(row []byte) (string, error) {
+	var head struct{ Table string }
+	err := json.Unmarshal(row, &head)
+	if err != nil {
+		return "", fmt.Errorf("reading a row of a leaf: %w", err)
+	}
+	for _, tab := range protected {
+		if tab.name != head.Table {
+			continue
+		}
+		end := bytes.Index(row, fmt.Appendf(nil, ",%q:", tab.columns[tab.key]))
+		if end < 0 {
+			break
+		}
+		return string(row[:end]), nil
+	}
+	return "", fmt.Errorf("%w: the journal names the unknown table %q", ErrRow, head.Table)
+}
+
+func (v *verification) compare(tab *table) error {
+	rows, err := v.tx.QueryContext(v.ctx, "SELECT "+tab.list()+" FROM "+tab.name)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", tab.name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		values, err := scanRow(rows, len(tab.columns))
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", tab.name, err)
+		}
+		text, err := tab.canonical(values)
+		if err != nil {
+			return err
+		}
+		name, err := rowName(text)
+		if err != nil {
+			return err
+		}
+		want, known := v.last[name]
+		if !known {
+			return fmt.Errorf("%w: nothing in the journal decided %s", ErrRow, plain(name))
+		}
+		if sha256.Sum256(text) != want {
+			return fmt.Errorf("%w: %s was changed outside the journal", ErrRow, plain(name))
+		}
+		delete(v.last, name)
+		v.report.Rows++
+	}
+	return rows.Err()
+}
+
+func plain(name string) string {
+	return strings.NewReplacer(`{"table":`, "", `"`, "").Replace(name)
+}

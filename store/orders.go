@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"cpsca/card"
+	"cpsca/registry"
+)
+
+// open adds an order and the card row that waits for it. A second waiting card
+// of the holder is refused with card.ErrWaitingCard.
+func (t *transaction) open(o card.Order, actor string) error {
+	t.about("order " + string(o.ID))
+	err := t.insert(orders, o.ID, o.Holder, int64(o.Profession), o.Type, o.Form, o.Why, nullText(string(o.Replaces)), o.Bureau, card.OrderOpen,
+		o.Challenges[card.Authentication], o.Challenges[card.Signature], t.at)
+	if err != nil {
+		return err
+	}
+	return t.newCard(o, actor)
+}
+
+func (t *transaction) newCard(o card.Order, actor string) error {
+	t.card++
+	err := t.insert(cards, t.card, o.ID, nil, o.Holder, int64(o.Profession), o.Type, o.Form, o.Bureau, card.Ordered, t.at, t.at, nil, nil)
+	if err != nil && strings.Contains(err.Error(), "cards.holder") {
+		return fmt.Errorf("%w (%w)", card.ErrWaitingCard, err)
+	}
+	if err != nil {
+		return err
+	}
+	return t.insert(cardSteps, t.card, t.sequence(), "order", nil, card.Ordered, actor, t.at)
+}
+
+func nullText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+const orderColumns = "o.id, o.holder, o.profession, o.type, o.form, o.why, o.replaces, o.bureau, o.state, o.challenge_authentication, o.challenge_signature, o.created"
+
+// scanner is a *sql.Row or *sql.Rows.
+type scanner interface{ Scan(...any) error }
+
+func orderFields(o *card.Order, authentication, signature *string, replaces *sql.NullString, created *int64) []any {
+	return []any{&o.ID, &o.Holder, &o.Profession, &o.Type, &o.Form, &o.Why, replaces, &o.Bureau, &o.State, authentication, signature, created}
+}
+
+func scanOrder(row scanner) (card.Order, error) {
+	var o card.Order
+	var authentication, signature string
+	var replaces sql.NullString
+	var created int64
+	err := row.Scan(orderFields(&o, &authentication, &signature, &replaces, &created)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, card.ErrNotFound
+	}
+	if err != nil {
+		return o, fmt.Errorf("reading an order: %w", err)
+	}
+	o.Replaces = card.Number(replaces.String)
+	o.Created = moment(&created)
+	o.Challenges = map[card.Use]string{card.Authentication: authentication, card.Signature: signature}
+	return o, nil
+}
+
+// Order reads one order; card.ErrNotFound if there is none.
+func (db *DB) Order(ctx context.Context, id card.OrderID) (card.Order, error) {
+	return scanOrder(db.readers.QueryRowContext(ctx, "SELECT "+orderColumns+" FROM orders o WHERE o.id = $1", string(id)))
+}
+
+// Orders lists orders of a bureau (all bureaux if empty) in a state (all if
+// empty), oldest first, after the given one, at most limit.
+func (db *DB) Orders(ctx context.Context, bureau string, state card.OrderState, after card.OrderID, limit int) ([]card.Order, error) {
+	rows, err := db.readers.QueryContext(ctx, "SELECT "+orderColumns+` FROM orders o
+		WHERE ($1 = '' OR o.bureau = $1) AND ($2 = '' OR o.state = $2)
+		AND ($3 = '' OR (o.created, o.id) > (SELECT p.created, p.id FROM orders p WHERE p.id = $3))
+		ORDER BY o.created, o.id LIMIT $4`, bureau, string(state), string(after), limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing orders: %w", err)
+	}
+	defer rows.Close()
+	var out []card.Order
+	for rows.Next() {
+		o, err := scanOrder(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, rows.Err()
+}
+
+// Dossiers reads everything about some orders of one bureau in one snapshot.
+// Orders that do not exist, or are another bureau's, are not in the answer.
+func (db *DB) Dossiers(ctx context.Context, bureau string, ids []card.OrderID) (map[card.OrderID]card.Dossier, error) {
+	tx, err := db.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading orders: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	out := make(map[card.OrderID]card.Dossier, len(ids))
+	for _, id := range ids {
+		d, err := dossier(ctx, tx, bureau, id)
+		if errors.Is(err, card.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[id] = d
+	}
+	return out, nil
+}
+
+func dossier(ctx context.Context, tx *sql.Tx, bureau string, id card.OrderID) (card.Dossier, error) {
+	var d card.Dossier
+	var err error
+	d.Order, err = scanOrder(tx.QueryRowContext(ctx, "SELECT "+orderColumns+" FROM orders o WHERE o.id = $1 AND o.bureau = $2", string(id), bureau))
+	if err != nil {
+		return d, err
+	}
+	d.Card, err = scanCard(tx.QueryRowContext(ctx, "SELECT "+cardColumns+" FROM cards WHERE order_id = $1 ORDER BY id DESC LIMIT 1", string(id)))
+	if err != nil {
+		return d, err
+	}
+	d.Person, d.Events, d.Contact, err = holder(ctx, tx, d.Order.Holder)
+	switch {
+	case errors.Is(err, card.ErrUnknownHolder):
+		d.Person = registry.Person{}
+	case err != nil:
+		return d, err
+	}
+	d.Keys, err = boundKeys(ctx, tx, d.Card.ID)
+	if err != nil {
+		return d, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) > 0 FROM attempts WHERE order_id = $1 AND state = 'intent'", string(id)).Scan(&d.Intent)
+	if err != nil {
+		return d, fmt.Errorf("reading attempts: %w", err)
+	}
+	d.Issued, err = certificates(ctx, tx, "c.card_id = $1", d.Card.ID)
+	return d, err
+}
+
+func boundKeys(ctx context.Context, q querier, cardID int64) (map[card.Use]card.Fingerprint, error) {
+	rows, err := q.QueryContext(ctx, "SELECT use, fingerprint FROM keys WHERE card_id = $1", cardID)
+	if err != nil {
+		return nil, fmt.Errorf("reading keys: %w", err)
+	}
+	defer rows.Close()
+	out := make(map[card.Use]card.Fingerprint, len(card.Uses))
+	for rows.Next() {
+		var use card.Use
+		var octets []byte
+		err = rows.Scan(&use, &octets)
+		if err != nil {
+			return nil, fmt.Errorf("reading a key: %w", err)
+		}
+		out[use] = card.Fingerprint(octets)
+	}
+	return out, rows.Err()
+}
+
+// querier is what reads: the pool, a snapshot.
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+// Holder reads what the register knows of a person; card.ErrUnknownHolder if
+// nothing. A person without a contact has the zero Contact.
+func (db *DB) Holder(ctx context.Context, id registry.NationalID) (registry.Person, []registry.Event, registry.Contact, error) {
+	tx, err := db.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return registry.Person{}, nil, registry.Contact{}, fmt.Errorf("reading the register: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return holder(ctx, tx, id)
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// table is one table whose rows the journal commits to.
+type table struct {
+	name    string
+	key     int // how many leading columns are the primary key
+	columns []string
+}
+
+func newTable(name string, key int, columns string) *table {
+	return &table{name: name, key: key, columns: strings.Fields(columns)}
+}
+
+// The tables of the ledger whose rows cannot change without an event of the
+// journal. Registers of persons and contacts are not among them: each import
+// is one event that names the file's hash.
+var (
+	epochs     = newTable("epochs", 1, "epoch started")
+	imports    = newTable("imports", 1, "id kind file actor started finished sha256 accepted rejected")
+	enrolments = newTable("enrolments", 1, "fingerprint person role bureau issuer serial since ended")
+	issuers    = newTable("issuers", 1, "key_id name role certificate since")
+	orders     = newTable("orders", 1, "id holder profession type form why replaces bureau state challenge_authentication challenge_signature created")
+	cards      = newTable("cards", 1, "id order_id number holder profession type form bureau state since created expires activated")
+	cardSteps  = newTable("card_steps", 3, "card_id journal event origin outcome actor at")
+	keys       = newTable("keys", 1, "fingerprint card_id use since")
+	attempts   = newTable("attempts", 2, "order_id attempt card_id requester epoch state opened closed")
+	intents    = newTable("intents", 2, "issuer serial order_id attempt use subject profile profile_version profile_hash key_fingerprint not_before not_after tbs epoch state")
+	certs      = newTable("certificates", 2, "issuer serial card_id signature recorded")
+	revoked    = newTable("revocations", 2, "issuer serial status since reason invalidity not_after cause")
+	losses     = newTable("loss_reports", 1, "id card_id circumstance happened received committed reporter")
+	feedTable  = newTable("feed", 1, "sequence issuer serial not_after status at reason hash")
+	crls       = newTable("crls", 2, "issuer number this_update next_update feed_sequence sha256 published")
+)
+
+// protected lists the tables that VerifyRows recomputes from the journal.
+var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, feedTable, crls}
+
+func (t *table) list() string { return strings.Join(t.columns, ", ") }
+
+func (t *table) insertion() string {
+	places := make([]string, len(t.columns))
+	for i := range places {
+		places[i] = "$" + strconv.Itoa(i+1)
+	}
+	return "INSERT INTO " + t.name + " (" + t.list() + ") VALUES (" + strings.Join(places, ", ") + ")"
+}
+
+// canonical is the text by which the journal commits to a row: a JSON object
+// with the columns in the table's order, short octets in hexadecimal, long
+// ones (a TBSCertificate, a signature) as their SHA-256.
+func (t *table) canonical(values []any) ([]byte, error) {
+	b := fmt.Appendf(nil, `{"table":%q`, t.name)
+	for i, column := range t.columns {
+		b = fmt.Appendf(b, ",%q:", column)
+		switch v := values[i].(type) {
+		case nil:
+			b = append(b, "null"...)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		case string:
+			quoted, err := json.Marshal(v)
+			if err != nil {
+				return nil, fmt.Errorf("encoding %s.%s: %w", t.name, column, err)
+			}
+			b = append(b, quoted...)
+		case []byte:
+			b = appendOctets(b, v)
+		default:
+			return nil, fmt.Errorf("encoding %s.%s: unexpected %T", t.name, column, v)
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// longOctets is where octets are committed to by their hash instead of in full.
+const longOctets = 64
+
+func appendOctets(b, v []byte) []byte {
+	b = append(b, '"')
+	if len(v) > longOctets {
+		sum := sha256.Sum256(v)
+		b = append(b, "sha256:"...)
+		v = sum[:]
+	}
+	b = hex.AppendEncode(b, v)
+	return append(b, '"')
+}
+
+// columnValues turns Go values into the four kinds that the ledger holds:
+// nil, int64, string, []byte. A zero time is NULL.
+func columnValues(values []any) ([]any, error) {
+	out := make([]any, len(values))
+	for i, v := range values {
+		c, err := columnValue(v)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = c
+	}
+	return out, nil
+}
+
+func columnValue(v any) (any, error) {
+	switch v := v.(type) {
+	case nil, int64, string, []byte:
+		return v, nil
+	case int:
+		return int64(v), nil
+	case bool:
+		if v {
+			return int64(1), nil
+		}
+		return int64(0), nil
+	case time.Time:
+		if v.IsZero() {
+			return nil, nil
+		}
+		return v.UnixMilli(), nil
+	}
+	r := reflect.ValueOf(v)
+	switch {
+	case r.Kind() == reflect.String:
+		return r.String(), nil
+	case r.CanInt():
+		return r.Int(), nil
+	case r.Kind() == reflect.Array && r.Type().Elem().Kind() == reflect.Uint8:
+		octets := make([]byte, r.Len())
+		reflect.Copy(reflect.ValueOf(octets), r)
+		return octets, nil
+	}
+	return nil, fmt.Errorf("no column holds a %T", v)
+}
+
+// moment reads a column of milliseconds; NULL is the zero time.
+func moment(v *int64) time.Time {
+	if v == nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(*v).UTC()
+}

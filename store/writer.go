@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"cpsca/audit"
+	"cpsca/card"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// writer is the one connection that changes the ledger, with its prepared
+// statements and the ends of the chains. Whoever holds the turn owns it.
+type writer struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+	ends
+}
+
+// ends are the ends of the ledger's chains and counters after the last commit.
+type ends struct {
+	epoch   int64
+	journal audit.Head
+	feed    feedEnd
+	card    int64
+	loss    int64
+}
+
+func (w *writer) start(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the ledger: %w", err)
+	}
+	w.conn = conn
+	w.statements = make(map[string]*sql.Stmt)
+	err = w.durable(ctx)
+	if err != nil {
+		return err
+	}
+	return w.readEnds(ctx)
+}
+
+// durable reads the settings back and refuses to go on without them.
+func (w *writer) durable(ctx context.Context) error {
+	var mode string
+	err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	if err != nil {
+		return fmt.Errorf("reading journal_mode: %w", err)
+	}
+	var synchronous int
+	err = w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous)
+	if err != nil {
+		return fmt.Errorf("reading synchronous: %w", err)
+	}
+	const full = 2
+	if mode != "wal" || synchronous < full {
+		return fmt.Errorf("%w: journal_mode=%s synchronous=%d, want wal and 2 (FULL)", ErrDurability, mode, synchronous)
+	}
+	return nil
+}
+
+func (w *writer) stop() error {
+	var errs []error
+	for _, s := range w.statements {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
+}
+
+func (w *writer) prepare(ctx context.Context, statement string) (*sql.Stmt, error) {
+	s, ok := w.statements[statement]
+	if ok {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(ctx, statement)
+	if err != nil {
+		return nil, fmt.Errorf("preparing %q: %w", statement, err)
+	}
+	w.statements[statement] = s
+	return s, nil
+}
+
+// readEnds reads where the chains end.
+func (w *writer) readEnds(ctx context.Context) error {
+	var e ends
+	for _, counter := range []struct {
+		into  *int64
+		query string
+	}{
+		{&e.epoch, "SELECT COALESCE(MAX(epoch), 0) FROM epochs"},
+		{&e.card, "SELECT COALESCE(MAX(id), 0) FROM cards"},
+		{&e.loss, "SELECT COALESCE(MAX(id), 0) FROM loss_reports"},
+	} {
+		err := w.conn.QueryRowContext(ctx, counter.query).Scan(counter.into)
+		if err != nil {
+			return fmt.Errorf("reading where the ledger ends: %w", err)
+		}
+	}
+	var hash []byte
+	err := w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1").Scan(&e.journal.Sequence, &hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("reading the journal's end: %w", err)
+	}
+	copy(e.journal.Hash[:], hash)
+	hash = nil
+	err = w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM feed ORDER BY sequence DESC LIMIT 1").Scan(&e.feed.sequence, &hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("reading the feed's end: %w", err)
+	}
+	copy(e.feed.hash[:], hash)
+	w.ends = e
+	return nil
+}
+
+// transaction is one durable unit of work: rows, the leaves that commit to
+// them, and the events of the journal that decide them.
+type transaction struct {
+	ctx    context.Context
+	db     *DB
+	w      *writer
+	at     time.Time
+	leaves []leaf
+	ends   // become the writer's when the commit is durable
+	fed    bool
+}
+
+type leaf struct {
+	subject string
+	rows    [][]byte
+}
+
+// change runs f in one transaction and returns when it is on disk. An error of
+// f, or of the commit, leaves the ledger as it was, but for a commit whose
+// outcome the disk hides: then Config.Fatal is called.
+func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) error {
+	release, err := db.turn.take(ctx, r)
+	if err != nil {
+		return fmt.Errorf("waiting for the ledger: %w", err)
+	}
+	defer release()
+	// A change that began is carried to its end: half a second saved at
+	// shutdown is not worth an unknown outcome.
+	ctx = context.WithoutCancel(ctx)
+	t := &transaction{ctx: ctx, db: db, w: &db.write, at: db.now(), ends: db.write.ends}
+	_, err = db.write.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	if err != nil {
+		return db.fatal(fmt.Errorf("beginning a change: %w", err))
+	}
+	err = t.fence()
+	if err == nil {
+		err = f(t)
+	}
+	if err == nil && len(t.leaves) > 0 {
+		err = errors.New("rows were changed that no event of the journal decides")
+	}
+	if err != nil {
+		_, rollback := db.write.conn.ExecContext(ctx, "ROLLBACK")
+		return db.fatal(errors.Join(err, rollback))
+	}
+	_, err = db.write.conn.ExecContext(ctx, "COMMIT")
+	if err != nil {
+		_, _ = db.write.conn.ExecContext(ctx, "ROLLBACK") // SQLite has rolled back by itself after an I/O error
+		return db.fatal(errors.Join(fmt.Errorf("committing a change: %w", err), db.write.readEnds(ctx)))
+	}
+	db.write.ends = t.ends
+	if t.fed {
+		db.announce()
+	}
+	return nil
+}
+
+// fence refuses the change if another process has taken a later epoch.
+func (t *transaction) fence() error {
+	var last int64
+	err := t.row("SELECT COALESCE(MAX(epoch), 0) FROM epochs").Scan(&last)
+	if err != nil {
+		return fmt.Errorf("reading the epoch: %w", err)
+	}
+	if last > t.db.epoch {
+		return fmt.Errorf("%w: epoch %d was taken, ours is %d", card.ErrFenced, last, t.db.epoch)
+	}
+	return nil
+}
+
+// fatal hands errors that no process should survive to Config.Fatal.
+func (db *DB) fatal(err error) error {
+	var s sqlite3.Error
+	if errors.As(err, &s) && (s.Code == sqlite3.ErrIoErr || s.Code == sqlite3.ErrCorrupt || s.Code == sqlite3.ErrNotADB) && db.config.Fatal != nil {
+		db.config.Fatal(err)
+	}
+	return err
+}
+
+// about says whose rows the next inserts and updates are.
+func (t *transaction) about(subject string) {
+	t.leaves = append(t.leaves, leaf{subject: subject})
+}
+
+func (t *transaction) commitTo(tab *table, values []any) error {
+	text, err := tab.canonical(values)
+	if err != nil {
+		return err
+	}
+	if len(t.leaves) == 0 {
+		return fmt.Errorf("a row of %s belongs to no subject", tab.name)
+	}
+	last := &t.leaves[len(t.leaves)-1]
+	last.rows = append(last.rows, text)
+	return nil
+}
+
+// insert adds one row, given its values in the order of the table's columns.
+func (t *transaction) insert(tab *table, values ...any) error {
+	values, err := columnValues(values)
+	if err != nil {
+		return fmt.Errorf("inserting into %s: %w", tab.name, err)
+	}
+	err = t.exec(tab.insertion(), values...)
+	if err != nil {
+		return fmt.Errorf("inserting into %s: %w", tab.name, refusal(err))
+	}
+	return t.commitTo(tab, values)
+}
+
+// update changes rows and returns how many. assignments is everything after
+// SET, with its WHERE.
+func (t *transaction) update(tab *table, assignments string, args ...any) (int, error) {
+	args, err := columnValues(args)
+	if err != nil {
+		return 0, fmt.Errorf("updating %s: %w", tab.name, err)
+	}
+	s, err := t.w.prepare(t.ctx, "UPDATE "+tab.name+" SET "+assignments+" RETURNING "+tab.list())
+	if err != nil {
+		return 0, err
+	}
+	rows, err := s.QueryContext(t.ctx, args...)
+	if err != nil {
+		return 0, fmt.Errorf("updating %s: %w", tab.name, refusal(err))
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		values, err := scanRow(rows, len(tab.columns))
+		if err != nil {
+			return 0, fmt.Errorf("updating %s: %w", tab.name, err)
+		}
+		err = t.commitTo(tab, values)
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	err = rows.Err()
+	if err != nil {
+		return 0, fmt.Errorf("updating %s: %w", tab.name, refusal(err))
+	}
+	return n, nil
+}
+
+func scanRow(rows *sql.Rows, n int) ([]any, error) {
+	values := make([]any, n)
+	into := make([]any, n)
+	for i := range values {
+		into[i] = &values[i]
+	}
+	err := rows.Scan(into...)
+	return values, err
+}
+
+func (t *transaction) exec(statement string, args ...any) error {
+	s, err := t.w.prepare(t.ctx, statement)
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(t.ctx, args...)
+	return err
+}
+
+func (t *transaction) row(query string, args ...any) *sql.Row {
+	s, err := t.w.prepare(t.ctx, query)
+	if err != nil {
+		return t.w.conn.QueryRowContext(t.ctx, query, args...) // the row carries the error
+	}
+	return s.QueryRowContext(t.ctx, args...)
+}
+
+// savepoint runs f so that its failure undoes f alone and the transaction goes
+// on. The error is f's.
+func (t *transaction) savepoint(f func() error) error {
+	err := t.exec("SAVEPOINT item")
+	if err != nil {
+		return fmt.Errorf("setting a savepoint: %w", err)
+	}
+	before := t.ends
+	leaves := len(t.leaves)
+	fed := t.fed
+	failure := f()
+	if failure == nil {
+		return t.exec("RELEASE SAVEPOINT item")
+	}
+	err = t.exec("ROLLBACK TO SAVEPOINT item")
+	if err == nil {
+		err = t.exec("RELEASE SAVEPOINT item")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBroken, errors.Join(err, failure))
+	}
+	t.ends, t.leaves, t.fed = before, t.leaves[:leaves], fed
+	return failure
+}
+
+// errBroken: a savepoint could not be undone, so the whole change must be.
+var errBroken = errors.New("undoing part of a change")
