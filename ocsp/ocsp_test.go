@@ -1,0 +1,475 @@
+package ocsp
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"io"
+	"math/big"
+	"testing"
+	"time"
+
+	xocsp "golang.org/x/crypto/ocsp"
+
+	"cpsca/card"
+	"cpsca/feed"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// table is an image in memory.
+type table struct {
+	asOf    time.Time
+	records map[card.Serial]feed.Record
+}
+
+func (m *table) AsOf() time.Time { return m.asOf }
+
+func (m *table) Lookup(issuer card.KeyID, serial card.Serial) (feed.Record, bool) {
+	r, ok := m.records[serial]
+	return r, ok && r.Issuer == issuer
+}
+
+func serial(n byte) card.Serial { return card.Serial{0: 0x10, 15: n} }
+
+func (m *table) set(issuer card.KeyID, n byte, status card.Status, reason card.Reason) {
+	m.records[serial(n)] = feed.Record{Issuer: issuer, Serial: serial(n), Status: status, Reason: reason,
+		At: noon.Add(-time.Hour), NotAfter: noon.AddDate(1, 0, 0)}
+}
+
+// authority is an issuer of the test.
+type authority struct {
+	t           testing.TB
+	key         crypto.Signer
+	certificate *x509.Certificate
+	id          card.KeyID
+}
+
+func newECKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func certify(t testing.TB, template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}
+
+func newAuthority(t testing.TB, name string) *authority {
+	t.Helper()
+	key := newECKey(t, elliptic.P256())
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(9, 0, 0),
+	}
+	certificate := certify(t, template, template, key.Public(), key)
+	id, err := KeyID(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{t: t, key: key, certificate: certificate, id: id}
+}
+
+func (a *authority) responder(key crypto.Signer, change func(*x509.Certificate)) *x509.Certificate {
+	a.t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Responder"}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, NotBefore: noon.AddDate(0, 0, -1), NotAfter: noon.AddDate(0, 0, 7),
+		ExtraExtensions: []pkix.Extension{{Id: idPKIXOCSPNocheck, Value: []byte{5, 0}}},
+	}
+	if change != nil {
+		change(template)
+	}
+	return certify(a.t, template, a.certificate, key.Public(), a.key)
+}
+
+// leaf is a certificate only by name: what a client needs to ask.
+func leaf(n byte) *x509.Certificate {
+	s := serial(n)
+	return &x509.Certificate{SerialNumber: new(big.Int).SetBytes(s[:])}
+}
+
+type bench struct {
+	*Responder
+	ca, other *authority
+	image     *table
+	now       time.Time
+	cfg       Config
+}
+
+// newBench makes a responder for two issuers with these serials of the first:
+// 1 good, 2 held, 3 revoked for key compromise, 4 intended.
+func newBench(t testing.TB, change func(*Config)) *bench {
+	t.Helper()
+	b := &bench{ca: newAuthority(t, "First"), other: newAuthority(t, "Second"), now: noon}
+	b.image = &table{asOf: noon.Add(-time.Minute), records: map[card.Serial]feed.Record{}}
+	b.image.set(b.ca.id, 1, card.StatusGood, 0)
+	b.image.set(b.ca.id, 2, card.StatusHeld, card.CertificateHold)
+	b.image.set(b.ca.id, 3, card.StatusRevoked, card.KeyCompromise)
+	b.image.set(b.ca.id, 4, card.StatusIntended, 0)
+	b.cfg = Config{Image: b.image, Issuers: []*x509.Certificate{b.ca.certificate, b.other.certificate}, Now: func() time.Time { return b.now }}
+	if change != nil {
+		change(&b.cfg)
+	}
+	var err error
+	b.Responder, err = New(b.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []*authority{b.ca, b.other} {
+		key := newECKey(t, elliptic.P256())
+		err = b.Install(a.id, a.responder(key, nil), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+// ask builds a request in Go and returns the answer.
+func (b *bench) ask(t testing.TB, ids ...CertID) Response {
+	t.Helper()
+	response, err := b.Answer(buildRequest(t, ids, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+// certID names a certificate as x/crypto/ocsp does.
+func certID(t testing.TB, issuer *x509.Certificate, n byte, hash crypto.Hash) CertID {
+	t.Helper()
+	der, err := xocsp.CreateRequest(leaf(n), issuer, &xocsp.RequestOptions{Hash: hash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := ParseRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return request.CertIDs[0]
+}
+
+func TestAnswersAsClientsReadThem(t *testing.T) {
+	b := newBench(t, nil)
+	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		for _, c := range []struct {
+			n      byte
+			status int
+			reason int
+		}{
+			{1, xocsp.Good, 0},
+			{2, xocsp.Revoked, xocsp.CertificateHold},
+			{3, xocsp.Revoked, xocsp.Unspecified},
+			{9, xocsp.Unknown, 0},
+		} {
+			der, err := xocsp.CreateRequest(leaf(c.n), b.ca.certificate, &xocsp.RequestOptions{Hash: hash})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := b.Answer(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := xocsp.ParseResponseForCert(answer.DER, leaf(c.n), b.ca.certificate)
+			if err != nil {
+				t.Fatalf("%s, serial %d: %v", hash, c.n, err)
+			}
+			if got.Status != c.status || got.RevocationReason != c.reason {
+				t.Errorf("%s, serial %d: got status %d reason %d", hash, c.n, got.Status, got.RevocationReason)
+			}
+			if got.ThisUpdate != b.image.asOf || got.ProducedAt != noon || got.NextUpdate != b.image.asOf.Add(time.Hour) {
+				t.Errorf("got times %s %s %s", got.ProducedAt, got.ThisUpdate, got.NextUpdate)
+			}
+			if got.ThisUpdate != answer.ThisUpdate || got.NextUpdate != answer.NextUpdate || answer.Unknown != (c.n == 9) || answer.Nonce || answer.Stale {
+				t.Errorf("the response's own account is wrong: %+v", answer)
+			}
+			if c.status == xocsp.Revoked && got.RevokedAt != noon.Add(-time.Hour) {
+				t.Errorf("revoked at %s", got.RevokedAt)
+			}
+			if key, _ := KeyID(b.Delegate(b.ca.id)); string(got.ResponderKeyHash) != string(key[:]) || got.Certificate == nil {
+				t.Error("the responder is not named by its key or its certificate is missing")
+			}
+		}
+	}
+}
+
+func TestReasonsArePublishedOnlyByPolicy(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Reasons = true })
+	answer := b.ask(t, certID(t, b.ca.certificate, 3, crypto.SHA1))
+	got, err := xocsp.ParseResponse(answer.DER, b.ca.certificate)
+	if err != nil || got.RevocationReason != xocsp.KeyCompromise {
+		t.Fatalf("got %+v, %v, want keyCompromise", got, err)
+	}
+}
+
+func TestNothingIsSignedAboutWhatIsNotOurs(t *testing.T) {
+	b := newBench(t, nil)
+	stranger := newAuthority(t, "Stranger")
+	ours := certID(t, b.ca.certificate, 1, crypto.SHA1)
+	sameKeyOtherName := certID(t, b.ca.certificate, 1, crypto.SHA1)
+	sameKeyOtherName.IssuerNameHash = make([]byte, 20)
+	unknownHash := certID(t, b.ca.certificate, 1, crypto.SHA1)
+	unknownHash.Hash = 0
+	for name, ids := range map[string][]CertID{
+		"another issuer":                {certID(t, stranger.certificate, 1, crypto.SHA1)},
+		"ours and another issuer":       {ours, certID(t, stranger.certificate, 1, crypto.SHA1)},
+		"two of our issuers":            {ours, certID(t, b.other.certificate, 1, crypto.SHA1)},
+		"an intent":                     {certID(t, b.ca.certificate, 4, crypto.SHA256)},
+		"a good one and an intent":      {ours, certID(t, b.ca.certificate, 4, crypto.SHA1)},
+		"our key under another name":    {sameKeyOtherName},
+		"a hash algorithm that we lack": {unknownHash},
+	} {
+		answer := b.ask(t, ids...)
+		if answer.Status != Unauthorized || string(answer.DER) != string(xocsp.UnauthorizedErrorResponse) {
+			t.Errorf("%s: got %s", name, answer.Status)
+		}
+	}
+	answer := b.ask(t, certID(t, b.other.certificate, 1, crypto.SHA1))
+	got, err := xocsp.ParseResponse(answer.DER, b.other.certificate)
+	if err != nil || got.Status != xocsp.Unknown {
+		t.Errorf("a serial of one issuer asked of another: got %+v, %v, want unknown", got, err)
+	}
+}
+
+func TestSerialsThatWereNeverIssuedAreNeverGood(t *testing.T) {
+	for _, extended := range []bool{false, true} {
+		b := newBench(t, func(c *Config) { c.ExtendedRevoke = extended })
+		for _, number := range []*big.Int{big.NewInt(0), big.NewInt(1), big.NewInt(-1), new(big.Int).Lsh(big.NewInt(0x10), 152), leaf(200).SerialNumber} {
+			der, err := xocsp.CreateRequest(&x509.Certificate{SerialNumber: number}, b.ca.certificate, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := b.Answer(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := xocsp.ParseResponse(answer.DER, b.ca.certificate)
+			if err != nil || !answer.Unknown {
+				t.Fatalf("serial %x: %+v, %v", number, answer, err)
+			}
+			if !extended && got.Status != xocsp.Unknown {
+				t.Errorf("serial %x: got status %d, want unknown", number, got.Status)
+			}
+			if extended && (got.Status != xocsp.Revoked || got.RevocationReason != xocsp.CertificateHold || got.RevokedAt.Unix() != 0) {
+				t.Errorf("serial %x: got %+v, want revoked for ever", number, got)
+			}
+			if extended != contains(answer.DER, idPKIXOCSPExtendedRevoke) {
+				t.Errorf("serial %x: the extension is wrong", number)
+			}
+		}
+	}
+}
+
+// contains tells whether an object identifier occurs in DER.
+func contains(der []byte, oid asn1.ObjectIdentifier) bool {
+	needle, err := asn1.Marshal(oid)
+	return err == nil && bytes.Contains(der, needle)
+}
+
+func TestFreshnessFollowsTheImageAndNeverTheClock(t *testing.T) {
+	b := newBench(t, nil)
+	id := certID(t, b.ca.certificate, 1, crypto.SHA1)
+	asOf := b.image.asOf
+	for _, c := range []struct {
+		name       string
+		age        time.Duration
+		status     Status
+		stale      bool
+		nextUpdate time.Time
+	}{
+		{"new", 0, Successful, false, asOf.Add(time.Hour)},
+		{"at the bound of freshness", 15 * time.Minute, Successful, false, asOf.Add(time.Hour)},
+		{"stale", 15*time.Minute + time.Second, Successful, true, asOf.Add(30*time.Minute + time.Second)},
+		{"two days", 48 * time.Hour, Successful, true, asOf.Add(48*time.Hour + 15*time.Minute)},
+		{"near the end", 72*time.Hour - time.Minute, Successful, true, asOf.Add(72 * time.Hour)},
+		{"too old", 72 * time.Hour, TryLater, false, time.Time{}},
+		{"from a clock that runs before ours", -5 * time.Minute, Successful, false, asOf.Add(55 * time.Minute)},
+		{"from the future", -5*time.Minute - time.Second, TryLater, false, time.Time{}},
+	} {
+		b.now = asOf.Add(c.age)
+		answer := b.ask(t, id)
+		if answer.Status != c.status || answer.Stale != c.stale || !answer.NextUpdate.Equal(c.nextUpdate) {
+			t.Errorf("%s: got %s, stale %v, nextUpdate %s", c.name, answer.Status, answer.Stale, answer.NextUpdate)
+		}
+		if c.status == Successful && c.age >= 0 && answer.ThisUpdate != asOf {
+			t.Errorf("%s: thisUpdate moved to %s", c.name, answer.ThisUpdate)
+		}
+		if answer.ThisUpdate.After(answer.ProducedAt) {
+			t.Errorf("%s: thisUpdate after producedAt", c.name)
+		}
+	}
+	b.image.asOf = time.Time{}
+	if answer := b.ask(t, id); answer.Status != TryLater {
+		t.Errorf("without an image: got %s", answer.Status)
+	}
+}
+
+func TestWithoutAValidResponderCertificateTheAnswerIsTryLater(t *testing.T) {
+	b := newBench(t, nil)
+	id := certID(t, b.ca.certificate, 1, crypto.SHA1)
+	end := b.Delegate(b.ca.id).NotAfter
+	b.image.asOf, b.now = end.Add(-time.Minute), end.Add(-time.Second)
+	answer := b.ask(t, id)
+	if answer.Status != Successful || answer.NextUpdate != end {
+		t.Errorf("got %s until %s, want until the end of the certificate", answer.Status, answer.NextUpdate)
+	}
+	b.now = end
+	if answer := b.ask(t, id); answer.Status != TryLater {
+		t.Errorf("expired: got %s", answer.Status)
+	}
+	bare, err := New(b.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.now = noon
+	response, err := bare.Respond(&Request{CertIDs: []CertID{id}})
+	if err != nil || response.Status != TryLater {
+		t.Errorf("none installed: got %s, %v", response.Status, err)
+	}
+}
+
+func TestResponderCertificatesThatGiveNoRightAreRefused(t *testing.T) {
+	b := newBench(t, nil)
+	key := newECKey(t, elliptic.P256())
+	p521 := newECKey(t, elliptic.P521())
+	usage := func(u ...x509.ExtKeyUsage) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.ExtKeyUsage = u }
+	}
+	cases := map[string]struct {
+		certificate *x509.Certificate
+		signer      crypto.Signer
+	}{
+		"of another issuer":        {b.other.responder(key, nil), key},
+		"without OCSPSigning":      {b.ca.responder(key, usage(x509.ExtKeyUsageClientAuth)), key},
+		"with anyExtendedKeyUsage": {b.ca.responder(key, usage(x509.ExtKeyUsageAny)), key},
+		"without nocheck":          {b.ca.responder(key, func(c *x509.Certificate) { c.ExtraExtensions = nil }), key},
+		"a CA":                     {b.ca.responder(key, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), key},
+		"a key that may not sign":  {b.ca.responder(key, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }), key},
+		"expired":                  {b.ca.responder(key, func(c *x509.Certificate) { c.NotAfter = noon.Add(-time.Second) }), key},
+		"not yet valid":            {b.ca.responder(key, func(c *x509.Certificate) { c.NotBefore = noon.Add(time.Second) }), key},
+		"of another key":           {b.ca.responder(key, nil), newECKey(t, elliptic.P256())},
+		"P-521":                    {b.ca.responder(p521, nil), p521},
+	}
+	for name, c := range cases {
+		err := b.Install(b.ca.id, c.certificate, c.signer)
+		if !errors.Is(err, ErrResponderCertificate) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	err := b.Install(card.KeyID{}, b.ca.responder(key, nil), key)
+	if !errors.Is(err, card.ErrNotFound) {
+		t.Errorf("an issuer that is not ours: got %v", err)
+	}
+}
+
+func TestEveryKindOfResponderKeyAnswers(t *testing.T) {
+	b := newBench(t, nil)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []crypto.Signer{rsaKey, newECKey(t, elliptic.P256()), newECKey(t, elliptic.P384())} {
+		err = b.Install(b.ca.id, b.ca.responder(key, nil), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := b.ask(t, certID(t, b.ca.certificate, 1, crypto.SHA256))
+		got, err := xocsp.ParseResponse(answer.DER, b.ca.certificate)
+		if err != nil || got.Status != xocsp.Good {
+			t.Errorf("%T: %+v, %v", key, got, err)
+		}
+	}
+}
+
+// badSigner fails, or signs something else.
+type badSigner struct {
+	crypto.Signer
+	err error
+}
+
+func (s badSigner) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	digest[0] ^= 1
+	return s.Signer.Sign(r, append([]byte(nil), digest[1:]...), crypto.Hash(0))
+}
+
+func TestASignatureThatDoesNotVerifyIsNotReleased(t *testing.T) {
+	b := newBench(t, nil)
+	key := newECKey(t, elliptic.P256())
+	gone := errors.New("the token is gone")
+	for _, c := range []struct{ signer, want error }{{nil, errSignature}, {gone, gone}} {
+		err := b.Install(b.ca.id, b.ca.responder(key, nil), badSigner{key, c.signer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := certID(t, b.ca.certificate, 1, crypto.SHA1)
+		answer, err := b.Respond(&Request{CertIDs: []CertID{id}})
+		if !errors.Is(err, c.want) || string(answer.DER) != string(xocsp.InternalErrorErrorResponse) {
+			t.Errorf("got %x, %v, want internalError and %v", answer.DER, err, c.want)
+		}
+	}
+}
+
+func TestArchiveCutoffOnlyForExpiredCertificates(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.ArchiveCutoff = true })
+	expired := b.image.records[serial(3)]
+	expired.NotAfter = noon.Add(-time.Second)
+	b.image.records[serial(3)] = expired
+	for n, want := range map[byte]bool{1: false, 3: true} {
+		answer := b.ask(t, certID(t, b.ca.certificate, n, crypto.SHA1))
+		if contains(answer.DER, idPKIXOCSPArchiveCutoff) != want {
+			t.Errorf("serial %d: archiveCutoff present is not %v", n, want)
+		}
+		_, err := xocsp.ParseResponse(answer.DER, b.ca.certificate)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestConfigurationBounds(t *testing.T) {
+	b := newBench(t, nil)
+	for name, change := range map[string]func(*Config){
+		"no image":                           func(c *Config) { c.Image = nil },
+		"no issuers":                         func(c *Config) { c.Issuers = nil },
+		"fresh beyond stale":                 func(c *Config) { c.Fresh = 73 * time.Hour },
+		"negative fresh":                     func(c *Config) { c.Fresh = -1 },
+		"stale beyond 72 h":                  func(c *Config) { c.Stale = 73 * time.Hour },
+		"nextUpdate too long":                func(c *Config) { c.NextUpdate = 2 * time.Hour },
+		"nextUpdate passed while fresh":      func(c *Config) { c.NextUpdate = 15 * time.Minute },
+		"stale nextUpdate longer than fresh": func(c *Config) { c.StaleNextUpdate = 2 * time.Hour },
+		"an issuer twice":                    func(c *Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) },
+		"an issuer that is no CA": func(c *Config) {
+			c.Issuers = []*x509.Certificate{b.ca.responder(newECKey(t, elliptic.P256()), nil)}
+		},
+	} {
+		cfg := b.cfg
+		change(&cfg)
+		_, err := New(cfg)
+		if err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
