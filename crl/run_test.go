@@ -1,0 +1,212 @@
+package crl
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cpsca/card"
+)
+
+// diary notes what a publisher did and when.
+type diary struct {
+	mu        sync.Mutex
+	published []Published
+	at        []time.Time
+	failed    []error
+}
+
+func (d *diary) ListPublished(p Published) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.published = append(d.published, p)
+	d.at = append(d.at, time.Now())
+}
+
+func (d *diary) ListFailed(_ card.KeyID, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failed = append(d.failed, err)
+}
+
+func (d *diary) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.published)
+}
+
+// running starts a publisher inside a synctest bubble; its clock is the
+// bubble's.
+func running(t *testing.T, change func(*world)) (*world, *diary) {
+	t.Helper()
+	w, d := newWorld(t, Policy{}), &diary{}
+	w.cfg.Now, w.cfg.Meter = time.Now, d
+	if change != nil {
+		change(w)
+	}
+	w.restart()
+	w.start(t)
+	return w, d
+}
+
+func (w *world) start(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		err := <-ended
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func after(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
+	synctest.Wait()
+}
+
+func TestRunPublishesEveryPeriod(t *testing.T) {
+	p256Key()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, d := running(t, nil)
+		after(3*DefaultPeriod + time.Hour)
+		if d.count() != 4 || len(d.failed) != 0 {
+			t.Fatalf("got %d lists and failures %v, want 4 lists", d.count(), d.failed)
+		}
+		for i, at := range d.at {
+			late := at.Sub(start.Add(time.Duration(i) * DefaultPeriod))
+			if late < 0 || late > time.Minute || d.published[i].Kind != Regular {
+				t.Fatalf("list %d, %s, came %s late", i, d.published[i].Kind, late)
+			}
+		}
+	})
+}
+
+func TestRunTellsWakesOfAMomentInOneList(t *testing.T) {
+	p256Key()
+	synctest.Test(t, func(t *testing.T) {
+		w, d := running(t, nil)
+		after(time.Hour)
+		for n := range 100 {
+			w.ledger.add(revoked(w.issuer, n))
+			w.Wake()
+			after(10 * time.Millisecond)
+		}
+		after(DefaultDelay)
+		if d.count() != 2 || d.published[1].Kind != Emergency || d.published[1].Entries != 100 {
+			t.Fatalf("got %+v", d.published)
+		}
+		if late := d.at[1].Sub(d.at[0].Add(time.Hour)); late > DefaultDelay+time.Second {
+			t.Fatalf("the list came %s after the first wake", late)
+		}
+		w.Wake() // nothing new
+		after(time.Minute)
+		if d.count() != 2 || w.ledger.number != 2 {
+			t.Fatalf("a wake without news made a list: %d lists, number %d", d.count(), w.ledger.number)
+		}
+		after(DefaultPeriod - time.Hour)
+		if d.count() != 3 || d.published[2].Kind != Regular || d.at[2].Sub(d.at[0]) > DefaultPeriod+time.Minute {
+			t.Fatalf("the emergency list moved the schedule: %v", d.at)
+		}
+	})
+}
+
+func TestRunTriesAgainUntilTheKeyIsBack(t *testing.T) {
+	p256Key()
+	synctest.Test(t, func(t *testing.T) {
+		gone := errors.New("the module is gone")
+		var mu sync.Mutex
+		away := false
+		w, d := running(t, func(w *world) {
+			w.sign = func(digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if away {
+					return nil, gone
+				}
+				return p256Key().Sign(rand.Reader, digest, opts)
+			}
+		})
+		set := func(v bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			away = v
+		}
+		after(time.Hour)
+		set(true)
+		w.ledger.add(revoked(w.issuer, 1))
+		w.Wake()
+		after(40 * time.Hour) // over a regular list too
+		if d.count() != 1 || len(d.failed) == 0 || !errors.Is(d.failed[0], gone) {
+			t.Fatalf("got %d lists and %d failures", d.count(), len(d.failed))
+		}
+		set(false)
+		back := time.Now()
+		after(time.Minute)
+		if d.count() < 2 || d.at[1].Sub(back) > DefaultRetry+time.Second || d.published[1].Entries != 1 {
+			t.Fatalf("got %d lists at %v, back at %s", d.count(), d.at, back)
+		}
+		failures := len(d.failed)
+		after(2 * DefaultPeriod)
+		if len(d.failed) != failures {
+			t.Fatalf("still failing: %v", d.failed[failures:])
+		}
+	})
+}
+
+func TestRunAfterARestart(t *testing.T) {
+	p256Key()
+	synctest.Test(t, func(t *testing.T) {
+		w, d := running(t, nil)
+		after(time.Second)
+		if d.count() != 1 {
+			t.Fatalf("got %d lists at the first start", d.count())
+		}
+		w.restart()
+		w.start(t)
+		after(time.Hour)
+		if d.count() != 1 {
+			t.Fatal("a start without news made a list before its time")
+		}
+		w.ledger.add(revoked(w.issuer, 1)) // committed, and the process died before the wake
+		w.restart()
+		w.start(t)
+		after(time.Minute)
+		if d.count() != 2 || d.published[1].Entries != 1 || d.published[1].Kind != Emergency {
+			t.Fatalf("what was committed before the start is not told: %+v", d.published)
+		}
+	})
+}
+
+func TestRunPublishesAtHalfLifeOfAListFromAnotherPolicy(t *testing.T) {
+	p256Key()
+	synctest.Test(t, func(t *testing.T) {
+		_, d := running(t, func(w *world) {
+			der := must(Build(w.issuer, contentAt(1, time.Now().UTC().Add(-70*time.Hour)), nil))
+			must(0, os.WriteFile(w.path(), der, 0o644))
+			w.ledger.number = 1
+			w.cfg.Policy.Lifetime = 366 * 24 * time.Hour
+			w.cfg.Period = 100 * 24 * time.Hour
+		})
+		after(90 * time.Minute)
+		if d.count() != 0 {
+			t.Fatal("published before half life")
+		}
+		after(time.Hour)
+		if d.count() != 1 {
+			t.Fatalf("got %d lists after half life, failures %v", d.count(), d.failed)
+		}
+	})
+}
