@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const authority = `
+listen: 127.0.0.1:8443
+management: 127.0.0.1:8444
+ledger: ledger.db
+environment: test
+instance: 16
+gate: chip
+bureau: bureau-one
+card_keys: {rsa: [2048]}
+hsm: {module: /usr/lib/softhsm/libsofthsm2.so, token: authority, pin_file: authority.pin, softhsm_config: softhsm2.conf}
+tls: {certificate: server.pem, key: server.key, trust: root.pem}
+feed_key: feed
+certificates:
+  policy: 1.3.6.1.4.1.99999.1
+  publication: http://127.0.0.1:8480
+  ocsp: http://127.0.0.1:8480/ocsp
+  card_years: 3
+  responder_days: 7
+lists: {folder: lists, period: 24h, validity: 144h, delay: 2s}
+`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "authority.yaml")
+	err := os.WriteFile(path, []byte(text), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAuthorityIsReadWithPathsUnderItsFolder(t *testing.T) {
+	path := write(t, authority)
+	a, err := ReadAuthority(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "ledger.db"); a.Ledger != want {
+		t.Fatalf("ledger: got %s, want %s", a.Ledger, want)
+	}
+	if a.Lists.Validity != 144*time.Hour || a.HSM.Module != "/usr/lib/softhsm/libsofthsm2.so" || a.CardKeys.RSA[0] != 2048 {
+		t.Fatalf("got %+v", a)
+	}
+}
+
+func TestAuthorityRefusesWhatNobodyMeant(t *testing.T) {
+	cases := map[string]struct{ old, new, names string }{
+		"an unknown key":                      {"instance: 16", "instance: 16\ninstence: 17", "instence"},
+		"a key twice":                         {"gate: chip", "gate: chip\ngate: hold", "gate"},
+		"a duration without a unit":           {"period: 24h", "period: 90", "unit"},
+		"a fraction for a whole number":       {"instance: 16", "instance: 16.7", "whole number"},
+		"a text for a number":                 {"instance: 16", "instance: many", "instance"},
+		"an instance outside its octet":       {"instance: 16", "instance: 128", "instance"},
+		"a gate that does not exist":          {"gate: chip", "gate: open", "gate"},
+		"an environment that does not exist":  {"environment: test", "environment: staging", "environment"},
+		"a weak card key":                     {"rsa: [2048]", "rsa: [1024]", "card_keys.rsa"},
+		"no card key at all":                  {"rsa: [2048]", "rsa: []", "card_keys"},
+		"lists that lapse between two others": {"validity: 144h", "validity: 30h", "lists.validity"},
+		"a responder behind TLS":              {"ocsp: http:", "ocsp: https:", "certificates.ocsp"},
+		"no ledger":                           {"ledger: ledger.db\n", "", "ledger"},
+		"an address without a port":           {"listen: 127.0.0.1:8443", "listen: 127.0.0.1", "listen"},
+		"responders that lapse":               {"responder_days: 7", "responder_days: 3", "responder_days"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(authority, c.old, c.new, 1)
+			if text == authority {
+				t.Fatalf("%q is not in the configuration", c.old)
+			}
+			_, err := ReadAuthority(write(t, text))
+			if err == nil || !strings.Contains(err.Error(), c.names) {
+				t.Fatalf("got %v, want an error that names %q", err, c.names)
+			}
+			if name != "a key twice" && !errors.Is(err, ErrInvalid) {
+				t.Fatalf("got %v, want ErrInvalid", err)
+			}
+		})
+	}
+}
+
+func TestAMissingFileIsNamed(t *testing.T) {
+	_, err := ReadStatus(filepath.Join(t.TempDir(), "status.yaml"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("got %v, want os.ErrNotExist", err)
+	}
+}
