@@ -39,7 +39,8 @@ func TestAWrongPINIsTriedOnce(t *testing.T) {
 	}
 	asked := 0
 	wrong := cfg
-	wrong.PIN = hsm.PINPrompt(func() ([]byte, error) { asked++; return []byte(canary), nil })
+	typed := []byte(canary)
+	wrong.PIN = hsm.PINPrompt(func() ([]byte, error) { asked++; return typed, nil })
 	_, err = hsm.Open(t.Context(), wrong)
 	var returned *hsm.Error
 	if !errors.Is(err, hsm.ErrPIN) || !errors.As(err, &returned) || returned.Code != pkcs11.CKR_PIN_INCORRECT || returned.Entered {
@@ -47,6 +48,9 @@ func TestAWrongPINIsTriedOnce(t *testing.T) {
 	}
 	if !pinCountLow() {
 		t.Fatal("the token saw no wrong PIN")
+	}
+	if strings.Contains(err.Error(), canary) || !bytes.Equal(typed, make([]byte, len(typed))) {
+		t.Errorf("the PIN is left behind: %v", err)
 	}
 	// A right login elsewhere clears the flag; it stays clear if nothing tries again.
 	bystander.Raw(func(binding *pkcs11.Ctx, _ uint) { rawLogin(t, binding, cfg.Token, string(bytes.TrimSpace(rightPIN))) })

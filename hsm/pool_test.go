@@ -54,8 +54,9 @@ func TestManyGoroutinesShareFewSessions(t *testing.T) {
 }
 
 func TestLostSessionsHeal(t *testing.T) {
+	const closed = "all sessions closed"
 	losses := map[string]func(*testing.T, *pkcs11.Ctx, uint){
-		"all sessions closed": func(t *testing.T, binding *pkcs11.Ctx, slot uint) { rawLoseSessions(t, binding, slot) },
+		closed: func(t *testing.T, binding *pkcs11.Ctx, slot uint) { rawLoseSessions(t, binding, slot) },
 		"login lost": func(t *testing.T, binding *pkcs11.Ctx, slot uint) {
 			s := rawSession(t, binding, slot, 0)
 			err := binding.Logout(s)
@@ -75,10 +76,15 @@ func TestLostSessionsHeal(t *testing.T) {
 			token := open(t, cfg)
 			keys := []*hsm.Key{generate(t, token, "ec", hsm.P256), generate(t, token, "other", hsm.P256)}
 			for range 3 {
+				before := token.Generation()
 				token.Raw(func(binding *pkcs11.Ctx, slot uint) { lose(t, binding, slot) })
 				_, err := token.Key(t.Context(), "ec")
 				if err != nil {
 					t.Errorf("finding a key after a loss: %v", err)
+				}
+				// Handles of lost sessions may be given out again, so the workers must learn that theirs are stale.
+				if name == closed && token.Generation() == before {
+					t.Error("the workers were not told that their sessions are gone")
 				}
 				token.Raw(func(binding *pkcs11.Ctx, slot uint) { lose(t, binding, slot) })
 				if refused := signMany(t, keys, 16, 2); refused != 0 {
@@ -95,6 +101,25 @@ func TestLostSessionsHeal(t *testing.T) {
 				t.Errorf("after losses under load %d signatures were refused", refused)
 			}
 		})
+	}
+}
+
+func TestAnErrorAfterCSignWasEnteredSaysSoAndTheNextRequestIsServed(t *testing.T) {
+	cfg := freshConfig(t)
+	cfg.Sessions = 1
+	token := open(t, cfg)
+	for _, alg := range []hsm.Algorithm{hsm.P256, hsm.RSA2048} {
+		key := generate(t, token, alg.String(), alg)
+		digest := digestOf(crypto.SHA256, "x")
+		err := key.SignInto(t.Context(), digest, 8) // leaves the operation active in the session
+		var returned *hsm.Error
+		if !errors.As(err, &returned) || !returned.Entered || returned.Op != "C_Sign" || returned.Code != pkcs11.CKR_BUFFER_TOO_SMALL {
+			t.Errorf("%s: got %v, want CKR_BUFFER_TOO_SMALL from C_Sign", alg, err)
+		}
+		signature, err := key.Sign(rand.Reader, digest, crypto.SHA256)
+		if err != nil || !verified(key.Public(), digest, signature, crypto.SHA256) {
+			t.Errorf("%s: the next request: %v", alg, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"bytes"
+	"context"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -89,6 +90,34 @@ func TestNoErrorAboutAPINIsEverRetried(t *testing.T) {
 		&Error{Code: pkcs11.CKR_USER_PIN_NOT_INITIALIZED}, &Error{Code: pkcs11.CKR_VENDOR_DEFINED + 1}, &Error{Code: pkcs11.CKR_ARGUMENTS_BAD}} {
 		if remedyFor(err).outage() {
 			t.Errorf("%v is taken for an outage", err)
+		}
+	}
+}
+
+func TestCSignIsEnteredAtMostOnce(t *testing.T) {
+	lost := &Error{Op: "C_SignInit", Code: pkcs11.CKR_SESSION_HANDLE_INVALID}
+	late := &Error{Op: "C_Sign", Code: pkcs11.CKR_SESSION_HANDLE_INVALID, Entered: true}
+	ours := &Error{Op: "C_SignInit", Code: pkcs11.CKR_MECHANISM_INVALID}
+	for name, c := range map[string]struct {
+		answers      []error
+		tries, drops int
+	}{
+		"a signature":                                {[]error{nil}, 1, 0},
+		"a session lost before C_Sign":               {[]error{lost, nil}, 2, 1},
+		"a session lost twice before C_Sign":         {[]error{lost, lost}, 2, 2},
+		"a session lost before, then during C_Sign":  {[]error{lost, late}, 2, 2},
+		"a session lost during C_Sign":               {[]error{late}, 1, 1},
+		"a mistake of ours":                          {[]error{ours}, 1, 0},
+		"a wrong PIN":                                {[]error{ErrPIN}, 1, 0},
+		"a session lost, then a wrong PIN":           {[]error{lost, ErrPIN}, 2, 1},
+		"a request that was given up":                {[]error{context.Canceled}, 1, 0},
+		"a session lost, then given up":              {[]error{lost, context.Canceled}, 2, 1},
+		"a key that is gone, as it is without login": {[]error{ErrKeyNotFound, nil}, 2, 1},
+	} {
+		tries, drops := 0, 0
+		err := enterOnce(func() error { tries++; return c.answers[tries-1] }, func() { drops++ })
+		if err != c.answers[len(c.answers)-1] || tries != c.tries || drops != c.drops {
+			t.Errorf("%s: got %v after %d tries and %d drops, want %d and %d", name, err, tries, drops, c.tries, c.drops)
 		}
 	}
 }

@@ -53,19 +53,27 @@ func (w *worker) run() {
 	}
 }
 
-// serve signs, and once more with a new session if the first try provably did not enter C_Sign. Whatever became of the
-// request, a lost session is dropped, so that the next request gets a new one.
+// serve signs. Whatever becomes of the request, a lost session is dropped, so that the next request gets a new one.
 func (w *worker) serve(j *job) {
-	for range 2 {
-		j.err = w.sign(j)
-		if j.err == nil || !remedyFor(j.err).outage() {
-			return
-		}
-		w.drop()
-		if entered(j.err) {
-			return
-		}
+	j.err = enterOnce(func() error { return w.sign(j) }, w.drop)
+}
+
+// enterOnce tries, and after an outage tries a second time if the first one provably did not enter C_Sign. It drops
+// the session after every outage.
+func enterOnce(try func() error, drop func()) error {
+	err := try()
+	if !remedyFor(err).outage() {
+		return err
 	}
+	drop()
+	if entered(err) {
+		return err
+	}
+	err = try()
+	if remedyFor(err).outage() {
+		drop()
+	}
+	return err
 }
 
 // sign makes one try.

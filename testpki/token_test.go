@@ -1,4 +1,4 @@
-package testpki_test
+package testpki
 
 import (
 	"errors"
@@ -8,11 +8,10 @@ import (
 	"testing"
 
 	"cpsca/hsm"
-	"cpsca/testpki"
 )
 
 func TestATokenIsFreshAndOpens(t *testing.T) {
-	softHSM := testpki.SoftHSMForTest(t)
+	softHSM := SoftHSMForTest(t)
 	cfg, err := softHSM.Token("fresh")
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +36,13 @@ func TestATokenIsFreshAndOpens(t *testing.T) {
 	if !errors.Is(err, hsm.ErrTokenExists) {
 		t.Errorf("a second of that label: got %v, want ErrTokenExists", err)
 	}
-	_, err = hsm.Open(t.Context(), cfg)
+	token, err = hsm.Open(t.Context(), cfg)
 	if err != nil {
-		t.Errorf("the first afterwards: %v", err)
+		t.Fatalf("the first afterwards: %v", err)
+	}
+	err = token.Close()
+	if err != nil {
+		t.Error(err)
 	}
 	for _, label := range []string{"", "../x", ".", "a/b"} {
 		_, err = softHSM.Token(label)
@@ -50,10 +53,35 @@ func TestATokenIsFreshAndOpens(t *testing.T) {
 }
 
 func TestAFolderThatSoftHSMCannotNameIsRefused(t *testing.T) {
-	testpki.SoftHSMForTest(t)
+	SoftHSMForTest(t)
 	before := os.Getenv("SOFTHSM2_CONF")
-	_, err := testpki.NewSoftHSM(filepath.Join(t.TempDir(), "a=b"))
+	_, err := NewSoftHSM(filepath.Join(t.TempDir(), "a=b"))
 	if err == nil || os.Getenv("SOFTHSM2_CONF") != before {
 		t.Errorf("got %v, SOFTHSM2_CONF is %q", err, os.Getenv("SOFTHSM2_CONF"))
+	}
+}
+
+// verdict is a TB that stops at the first verdict.
+type verdict string
+
+func (v *verdict) Helper()        {}
+func (v *verdict) Cleanup(func()) {}
+func (v *verdict) Skip(...any)    { *v = "skipped"; panic(v) }
+func (v *verdict) Fatal(...any)   { *v = "failed"; panic(v) }
+
+func TestAMissingModuleSkipsUnlessStrict(t *testing.T) {
+	installed := softHSMModules
+	softHSMModules = nil
+	defer func() { softHSMModules = installed }()
+	for strict, want := range map[string]verdict{"": "skipped", "0": "skipped", "1": "failed"} {
+		t.Setenv("CPSCA_TEST_STRICT", strict)
+		var got verdict
+		func() {
+			defer func() { _ = recover() }()
+			SoftHSMForTest(&got)
+		}()
+		if got != want {
+			t.Errorf("CPSCA_TEST_STRICT=%q: got %q, want %q", strict, got, want)
+		}
 	}
 }
