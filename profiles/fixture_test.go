@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"cpsca/card"
-	"cpsca/registry"
 )
 
 var start = time.Date(2026, time.March, 2, 9, 30, 15, 0, time.UTC)
@@ -229,6 +228,7 @@ func (a *authorityKey) issue(t testing.TB, name Name, settings Settings, pub cry
 	} else {
 		one := Infrastructure{Serial: serial(n), NotBefore: start, SPKI: spkiOf(t, pub), Subject: distinguishedName(t, "demo "+string(name))}
 		if name == TLSServer {
+			one.Subject = distinguishedName(t, "autorite.example")
 			one.DNSNames = []string{"localhost", "autorite.example"}
 			one.IPs = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}
 		}
@@ -247,38 +247,28 @@ func fixedEstate(t testing.TB) *estate {
 		func(label string) crypto.Signer { return fixedKey(t, elliptic.P256(), label) })
 }
 
-var rsaKeys = sync.OnceValues(func() ([]*rsa.PrivateKey, error) {
-	var keys []*rsa.PrivateKey
-	for range 4 {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-})
+// rsaEstate has RSA keys throughout, made once; the authorities have 3072
+// bits, or the bound of small keys would end them.
+var rsaKey = map[int]func() (*rsa.PrivateKey, error){
+	2048: sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }),
+	3072: sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 3072) }),
+	3073: sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 3072) }),
+}
 
-// rsaEstate has RSA keys throughout; the leaves share one. The authorities
-// have 3072 bits, or the bound of small keys would end them.
 func rsaEstate(t testing.TB) *estate {
 	t.Helper()
-	keys, err := rsaKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	big := func(string) crypto.Signer {
-		key, err := rsa.GenerateKey(rand.Reader, 3072)
+	made := func(which int) crypto.Signer {
+		key, err := rsaKey[which]()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return key
 	}
-	return newEstate(t, big, func(label string) crypto.Signer {
+	return newEstate(t, func(string) crypto.Signer { return made(3072) }, func(label string) crypto.Signer {
 		if label == "issuing" || label == "technical issuing" {
-			return big(label)
+			return made(3073)
 		}
-		return keys[0]
+		return made(2048)
 	})
 }
 
@@ -314,9 +304,4 @@ func testLeaf(t testing.TB, name Name) Leaf {
 		Serial: serial(7), NotBefore: start, SPKI: spkiOf(t, fixedKey(t, elliptic.P256(), "leaf").Public()),
 		Holder: holderFor(name), Number: "2800636234",
 	}
-}
-
-func profession(h Holder, code registry.ProfessionCode) Holder {
-	h.Profession = code
-	return h
 }
