@@ -155,9 +155,12 @@ func (l *ledger) ReserveNumber(_ context.Context, _ card.KeyID, thisUpdate, next
 	return l.number, l.failReserve
 }
 
-func (l *ledger) Published(_ context.Context, _ card.KeyID, number int64, _ [32]byte, _ uint64) error {
+func (l *ledger) Published(ctx context.Context, _ card.KeyID, number int64, _ [32]byte, _ uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if l.failRecord == nil {
 		l.recorded = append(l.recorded, number)
 	}

@@ -71,10 +71,20 @@ func TestParseRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatalf("an unknown extension that is not critical: %v", err)
 	}
+	whole := reader(forged(version, identifier, name, this, next, extensions))
+	content, _ := whole.take(tagSequence)
+	wide := append([]byte{tagSequence, 0x83, 0, byte(len(content) >> 8), byte(len(content))}, content...)
+	critical := func(oid string, value []byte) []byte {
+		return element(tagSequence, element(tagObjectID, []byte(oid)), yes, element(tagOctetString, value))
+	}
 	for name, c := range map[string]struct {
 		der  []byte
 		want error
 	}{
+		"a length with leading zeros":         {wide, ErrFormat},
+		"a critical authorityKeyIdentifier":   {extended(critical(oidAuthorityKeyIdentifier, element(tagSequence, element(tagKeyIdentifier, make([]byte, 20)))), number), ErrFormat},
+		"a critical cRLNumber":                {extended(aki, critical(oidCRLNumber, appendPositive(nil, 7))), ErrFormat},
+		"a time of another zone letter":       {forged(version, identifier, name, element(tagUTCTime, []byte("260201000000Y")), next, extensions), ErrFormat},
 		"nothing":                             {nil, ErrFormat},
 		"an indefinite length":                {[]byte{0x30, 0x80, 0, 0}, ErrFormat},
 		"a length longer than needed":         {[]byte{0x30, 0x81, 0x01, 0}, ErrFormat},

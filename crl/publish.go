@@ -122,6 +122,9 @@ func (p *Publisher) publish(ctx context.Context, l *line, kind Kind, onlyNews bo
 	}
 	if err != nil {
 		err = fmt.Errorf("publishing the list of %s: %w", l.issuer.KeyID, err)
+	}
+	// What fails because the caller gave up is the caller's, not an alarm.
+	if err != nil && ctx.Err() == nil {
 		p.cfg.Meter.ListFailed(l.issuer.KeyID, err)
 		p.cfg.Log.Error("list not published", "issuer", l.issuer.KeyID, "kind", kind, "error", err)
 	}
@@ -186,7 +189,9 @@ func (p *Publisher) next(ctx context.Context, l *line, kind Kind, onlyNews bool)
 		Entries: list.Count, Size: len(der), SHA256: sha256.Sum256(der),
 		Sequence: chosen.sequence, Path: l.path,
 	}
-	err = p.cfg.Numbers.Published(ctx, done.Issuer, done.Number, done.SHA256, done.Sequence)
+	// The list is in place: a caller that gives up now must not leave it
+	// unrecorded.
+	err = p.cfg.Numbers.Published(context.WithoutCancel(ctx), done.Issuer, done.Number, done.SHA256, done.Sequence)
 	if err != nil {
 		return done, fmt.Errorf("list %d: %w: %w", done.Number, ErrRecord, err)
 	}

@@ -164,6 +164,17 @@ func TestHoldsFollowPolicyAndRelease(t *testing.T) {
 	w.expect(w.publish(Regular))
 }
 
+func TestRevokedWaitingCardThatExpiredSinceTheLastListIsListed(t *testing.T) {
+	w := newWorld(t, Policy{})
+	r := revoked(w.issuer, 1)
+	r.Status, r.Cause, r.NotAfter = card.StatusHeld, card.CauseGate, noon.Add(time.Hour)
+	w.ledger.add(r)
+	w.expect(w.publish(Regular))
+	w.ledger.change(0, func(r *card.Revocation) { r.Status = card.StatusRevoked }) // keeps the date of the hold
+	w.now = noon.Add(2 * time.Hour)
+	w.expect(w.publish(Emergency), 1)
+}
+
 func TestExpiredEntryLeavesOnlyAfterARegularList(t *testing.T) {
 	w := newWorld(t, Policy{})
 	short, long := revoked(w.issuer, 1), revoked(w.issuer, 2)
@@ -329,6 +340,8 @@ func TestReadBackRefusesAnotherList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	renamed, rekeyed := *issuer, *issuer
+	renamed.Name, rekeyed.KeyID = element(tagSequence), card.KeyID{1}
 	changed := append([]Entry(nil), entries...)
 	changed[1].Date = noon
 	flipped := append([]byte(nil), der...)
@@ -345,6 +358,8 @@ func TestReadBackRefusesAnotherList(t *testing.T) {
 		"another nextUpdate":     {Content{7, noon, noon.Add(time.Hour)}, entries, der},
 		"a broken signature":     {content, entries, flipped},
 		"bytes that are no list": {content, entries, der[:50]},
+		"another issuer name":    {content, entries, must(Build(&renamed, content, entries))},
+		"another key identifier": {content, entries, must(Build(&rekeyed, content, entries))},
 	} {
 		_, err := readBack(issuer, c.content, c.entries, c.der)
 		if !errors.Is(err, ErrReadBack) {
@@ -412,5 +427,18 @@ func TestPublishWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
 	_, err := w.Publish(ctx, w.issuer.KeyID, Regular)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestListInPlaceIsRecordedThoughTheCallerGaveUp(t *testing.T) {
+	w := newWorld(t, Policy{})
+	ctx, cancel := context.WithCancel(context.Background())
+	w.sign = func(digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+		cancel()
+		return p256Key().Sign(rand.Reader, digest, opts)
+	}
+	_, err := w.Publish(ctx, w.issuer.KeyID, Regular)
+	if err != nil || len(w.ledger.recorded) != 1 {
+		t.Fatalf("got %v, recorded %v", err, w.ledger.recorded)
 	}
 }

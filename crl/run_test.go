@@ -102,7 +102,7 @@ func TestRunTellsWakesOfAMomentInOneList(t *testing.T) {
 		for n := range 100 {
 			w.ledger.add(revoked(w.issuer, n))
 			w.Wake()
-			after(10 * time.Millisecond)
+			after(40 * time.Millisecond)
 		}
 		after(DefaultDelay)
 		if d.count() != 2 || d.published[1].Kind != Emergency || d.published[1].Entries != 100 {
@@ -123,47 +123,72 @@ func TestRunTellsWakesOfAMomentInOneList(t *testing.T) {
 	})
 }
 
+// failing is a key that can be taken away.
+type failing struct {
+	mu   sync.Mutex
+	away bool
+}
+
+var errGone = errors.New("the module is gone")
+
+func (f *failing) set(away bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away = away
+}
+
+func (f *failing) sign(digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away {
+		return nil, errGone
+	}
+	return p256Key().Sign(rand.Reader, digest, opts)
+}
+
 func TestRunTriesAgainUntilTheKeyIsBack(t *testing.T) {
 	p256Key()
-	synctest.Test(t, func(t *testing.T) {
-		gone := errors.New("the module is gone")
-		var mu sync.Mutex
-		away := false
-		w, d := running(t, func(w *world) {
-			w.sign = func(digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				if away {
-					return nil, gone
+	for name, c := range map[string]struct {
+		since time.Duration // from the first list until the key goes
+		gone  time.Duration
+		news  bool
+		kind  Kind
+	}{
+		"an emergency list":               {time.Hour, 5 * time.Minute, true, Emergency},
+		"a regular list":                  {DefaultPeriod - time.Minute, 5 * time.Minute, false, Regular},
+		"both, after more than one alarm": {time.Hour, 40 * time.Hour, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				key := &failing{}
+				w, d := running(t, func(w *world) { w.sign = key.sign })
+				after(c.since)
+				key.set(true)
+				if c.news {
+					w.ledger.add(revoked(w.issuer, 1))
+					w.Wake()
 				}
-				return p256Key().Sign(rand.Reader, digest, opts)
-			}
+				after(c.gone)
+				if d.count() != 1 || len(d.failed) < int(5*time.Minute/DefaultRetry)/2 || !errors.Is(d.failed[0], errGone) {
+					t.Fatalf("got %d lists and %d failures", d.count(), len(d.failed))
+				}
+				key.set(false)
+				back := time.Now()
+				after(time.Minute)
+				if d.count() < 2 || d.at[1].Sub(back) > DefaultRetry+time.Second || c.news != (d.published[1].Entries == 1) {
+					t.Fatalf("got %d lists at %v, back at %s", d.count(), d.at, back)
+				}
+				if c.kind != "" && (d.count() != 2 || d.published[1].Kind != c.kind) {
+					t.Fatalf("got %+v, want one %s list", d.published[1:], c.kind)
+				}
+				failures := len(d.failed)
+				after(2 * DefaultPeriod)
+				if len(d.failed) != failures {
+					t.Fatalf("still failing: %v", d.failed[failures:])
+				}
+			})
 		})
-		set := func(v bool) {
-			mu.Lock()
-			defer mu.Unlock()
-			away = v
-		}
-		after(time.Hour)
-		set(true)
-		w.ledger.add(revoked(w.issuer, 1))
-		w.Wake()
-		after(40 * time.Hour) // over a regular list too
-		if d.count() != 1 || len(d.failed) == 0 || !errors.Is(d.failed[0], gone) {
-			t.Fatalf("got %d lists and %d failures", d.count(), len(d.failed))
-		}
-		set(false)
-		back := time.Now()
-		after(time.Minute)
-		if d.count() < 2 || d.at[1].Sub(back) > DefaultRetry+time.Second || d.published[1].Entries != 1 {
-			t.Fatalf("got %d lists at %v, back at %s", d.count(), d.at, back)
-		}
-		failures := len(d.failed)
-		after(2 * DefaultPeriod)
-		if len(d.failed) != failures {
-			t.Fatalf("still failing: %v", d.failed[failures:])
-		}
-	})
+	}
 }
 
 func TestRunAfterARestart(t *testing.T) {
