@@ -180,3 +180,9 @@ func (l *ledger) change(n int, f func(*card.Revocation)) {
 	f(&l.revocations[n])
 	l.sequence++
 }
+
+func (l *ledger) reserved() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.number
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -35,10 +36,24 @@ func (d *diary) ListFailed(_ card.KeyID, err error) {
 	d.failed = append(d.failed, err)
 }
 
-func (d *diary) count() int {
+func (d *diary) count() int { return len(d.lists()) }
+
+func (d *diary) lists() []Published {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.published)
+	return slices.Clone(d.published)
+}
+
+func (d *diary) times() []time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.at)
+}
+
+func (d *diary) failures() []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.failed)
 }
 
 // running starts a publisher inside a synctest bubble; its clock is the
@@ -82,13 +97,13 @@ func TestRunPublishesEveryPeriod(t *testing.T) {
 		start := time.Now()
 		_, d := running(t, nil)
 		after(3*DefaultPeriod + time.Hour)
-		if d.count() != 4 || len(d.failed) != 0 {
-			t.Fatalf("got %d lists and failures %v, want 4 lists", d.count(), d.failed)
+		if d.count() != 4 || len(d.failures()) != 0 {
+			t.Fatalf("got %d lists and failures %v, want 4 lists", d.count(), d.failures())
 		}
-		for i, at := range d.at {
+		for i, at := range d.times() {
 			late := at.Sub(start.Add(time.Duration(i) * DefaultPeriod))
-			if late < 0 || late > time.Minute || d.published[i].Kind != Regular {
-				t.Fatalf("list %d, %s, came %s late", i, d.published[i].Kind, late)
+			if late < 0 || late > time.Minute || d.lists()[i].Kind != Regular {
+				t.Fatalf("list %d, %s, came %s late", i, d.lists()[i].Kind, late)
 			}
 		}
 	})
@@ -105,20 +120,20 @@ func TestRunTellsWakesOfAMomentInOneList(t *testing.T) {
 			after(40 * time.Millisecond)
 		}
 		after(DefaultDelay)
-		if d.count() != 2 || d.published[1].Kind != Emergency || d.published[1].Entries != 100 {
-			t.Fatalf("got %+v", d.published)
+		if d.count() != 2 || d.lists()[1].Kind != Emergency || d.lists()[1].Entries != 100 {
+			t.Fatalf("got %+v", d.lists())
 		}
-		if late := d.at[1].Sub(d.at[0].Add(time.Hour)); late > DefaultDelay+time.Second {
+		if late := d.times()[1].Sub(d.times()[0].Add(time.Hour)); late > DefaultDelay+time.Second {
 			t.Fatalf("the list came %s after the first wake", late)
 		}
 		w.Wake() // nothing new
 		after(time.Minute)
-		if d.count() != 2 || w.ledger.number != 2 {
-			t.Fatalf("a wake without news made a list: %d lists, number %d", d.count(), w.ledger.number)
+		if d.count() != 2 || w.ledger.reserved() != 2 {
+			t.Fatalf("a wake without news made a list: %d lists, number %d", d.count(), w.ledger.reserved())
 		}
 		after(DefaultPeriod - time.Hour)
-		if d.count() != 3 || d.published[2].Kind != Regular || d.at[2].Sub(d.at[0]) > DefaultPeriod+time.Minute {
-			t.Fatalf("the emergency list moved the schedule: %v", d.at)
+		if d.count() != 3 || d.lists()[2].Kind != Regular || d.times()[2].Sub(d.times()[0]) > DefaultPeriod+time.Minute {
+			t.Fatalf("the emergency list moved the schedule: %v", d.times())
 		}
 	})
 }
@@ -169,22 +184,22 @@ func TestRunTriesAgainUntilTheKeyIsBack(t *testing.T) {
 					w.Wake()
 				}
 				after(c.gone)
-				if d.count() != 1 || len(d.failed) < int(5*time.Minute/DefaultRetry)/2 || !errors.Is(d.failed[0], errGone) {
-					t.Fatalf("got %d lists and %d failures", d.count(), len(d.failed))
+				if d.count() != 1 || len(d.failures()) < int(5*time.Minute/DefaultRetry)/2 || !errors.Is(d.failures()[0], errGone) {
+					t.Fatalf("got %d lists and %d failures", d.count(), len(d.failures()))
 				}
 				key.set(false)
 				back := time.Now()
 				after(time.Minute)
-				if d.count() < 2 || d.at[1].Sub(back) > DefaultRetry+time.Second || c.news != (d.published[1].Entries == 1) {
-					t.Fatalf("got %d lists at %v, back at %s", d.count(), d.at, back)
+				if d.count() < 2 || d.times()[1].Sub(back) > DefaultRetry+time.Second || c.news != (d.lists()[1].Entries == 1) {
+					t.Fatalf("got %d lists at %v, back at %s", d.count(), d.times(), back)
 				}
-				if c.kind != "" && (d.count() != 2 || d.published[1].Kind != c.kind) {
-					t.Fatalf("got %+v, want one %s list", d.published[1:], c.kind)
+				if c.kind != "" && (d.count() != 2 || d.lists()[1].Kind != c.kind) {
+					t.Fatalf("got %+v, want one %s list", d.lists()[1:], c.kind)
 				}
-				failures := len(d.failed)
+				failures := len(d.failures())
 				after(2 * DefaultPeriod)
-				if len(d.failed) != failures {
-					t.Fatalf("still failing: %v", d.failed[failures:])
+				if len(d.failures()) != failures {
+					t.Fatalf("still failing: %v", d.failures()[failures:])
 				}
 			})
 		})
@@ -209,8 +224,8 @@ func TestRunAfterARestart(t *testing.T) {
 		w.restart()
 		w.start(t)
 		after(time.Minute)
-		if d.count() != 2 || d.published[1].Entries != 1 || d.published[1].Kind != Emergency {
-			t.Fatalf("what was committed before the start is not told: %+v", d.published)
+		if d.count() != 2 || d.lists()[1].Entries != 1 || d.lists()[1].Kind != Emergency {
+			t.Fatalf("what was committed before the start is not told: %+v", d.lists())
 		}
 	})
 }
@@ -231,7 +246,7 @@ func TestRunPublishesAtHalfLifeOfAListFromAnotherPolicy(t *testing.T) {
 		}
 		after(time.Hour)
 		if d.count() != 1 {
-			t.Fatalf("got %d lists after half life, failures %v", d.count(), d.failed)
+			t.Fatalf("got %d lists after half life, failures %v", d.count(), d.failures())
 		}
 	})
 }
