@@ -130,12 +130,17 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	return decodeHex(f[:], text, "key fingerprint")
 }
 
+// decodeHex fills into from exactly as many digits as it needs, or leaves it
+// as it is.
 func decodeHex(into, text []byte, what string) error {
-	if hex.DecodedLen(len(text)) != len(into) {
+	if len(text) != hex.EncodedLen(len(into)) {
 		return fmt.Errorf("reading a %s: want %d hexadecimal digits, got %d characters", what, 2*len(into), len(text))
 	}
-	if _, err := hex.Decode(into, text); err != nil {
+	octets := make([]byte, len(into))
+	_, err := hex.Decode(octets, text)
+	if err != nil {
 		return fmt.Errorf("reading a %s: %w", what, err)
 	}
+	copy(into, octets)
 	return nil
 }
