@@ -1,0 +1,309 @@
+package status
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cpsca/ocsp"
+)
+
+// Media types (RFC 6960 appendix C, RFC 2585 §4).
+const (
+	typeRequest     = "application/ocsp-request"
+	typeResponse    = "application/ocsp-response"
+	typeList        = "application/pkix-crl"
+	typeCertificate = "application/pkix-cert"
+)
+
+const (
+	// maxAge bounds how long HTTP caches keep an answer or a list.
+	maxAge = 5 * time.Minute
+	// certificateAge is how long they keep an issuer's certificate, which
+	// never changes under its name.
+	certificateAge = 24 * time.Hour
+
+	defaultConcurrent = 256
+	maxConcurrent     = 1 << 16
+)
+
+// Responder answers OCSP requests. *ocsp.Responder is one.
+type Responder interface {
+	// Answer answers a request in DER; the error says why an answer is
+	// internalError.
+	Answer(der []byte) (ocsp.Response, error)
+}
+
+// Sequencer tells at which record the image stands. *feed.Image is one.
+type Sequencer interface {
+	Sequence() uint64
+}
+
+// Config says what a Handler serves.
+type Config struct {
+	// Responder answers OCSP; required.
+	Responder Responder
+	// Image is the one that Responder answers from; required.
+	Image Sequencer
+	// Lists are served under /crl/; required.
+	Lists *Lists
+	// Issuers are served under /ca/.
+	Issuers []Issuer
+	// Concurrent bounds the answers that are made at one time, 1 to 65536;
+	// beyond it the answer is tryLater. Default 256.
+	Concurrent int
+	// Log gets a line when answering begins to fail and when it works again.
+	// Default: none.
+	Log *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Validate returns the first setting that is missing or out of bounds.
+func (c Config) Validate() error {
+	if c.Responder == nil || c.Image == nil || c.Lists == nil {
+		return errors.New("status: Responder, Image and Lists are required")
+	}
+	if c.Concurrent < 0 || c.Concurrent > maxConcurrent {
+		return fmt.Errorf("status: Concurrent must be 1 to %d", maxConcurrent)
+	}
+	return validateIssuers(c.Issuers)
+}
+
+// Handler serves, whatever the host name:
+//
+//	POST / and /ocsp, GET /<base64> and /ocsp/<base64>   OCSP
+//	GET /crl/<name>.crl                                  revocation lists
+//	GET /ca/<name>.cer                                   issuer certificates
+//
+// HEAD works like GET. Errors of OCSP are OCSP responses with HTTP status 200.
+type Handler struct {
+	cfg          Config
+	certificates map[string]*x509.Certificate
+	answers      answers
+	slots        chan struct{}
+	failing      atomic.Bool
+}
+
+// NewHandler makes a handler. It may serve while the Responder has no
+// certificates and the image no records: the answer then is tryLater.
+func NewHandler(cfg Config) (*Handler, error) {
+	err := cfg.Validate()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Concurrent == 0 {
+		cfg.Concurrent = defaultConcurrent
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	h := &Handler{cfg: cfg, certificates: map[string]*x509.Certificate{}, slots: make(chan struct{}, cfg.Concurrent)}
+	for _, i := range cfg.Issuers {
+		h.certificates[i.Name] = i.Certificate
+	}
+	return h, nil
+}
+
+// ServeHTTP finds its way by the escaped path: http.ServeMux would clean the
+// slashes out of base64.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	list, isList := fileName(path, "/crl/", ".crl")
+	certificate, isCertificate := fileName(path, "/ca/", ".cer")
+	switch {
+	case r.Method == http.MethodPost && (path == "/" || strings.Trim(path, "/") == ocspPrefix):
+		h.post(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		refuse(w, http.StatusMethodNotAllowed)
+	case isList:
+		h.serveList(w, r, list)
+	case isCertificate:
+		h.serveCertificate(w, r, certificate)
+	default:
+		h.get(w, r, path)
+	}
+}
+
+// fileName returns what stands between a folder and an extension.
+func fileName(path, folder, extension string) (string, bool) {
+	name, in := strings.CutPrefix(path, folder)
+	name, ends := strings.CutSuffix(name, extension)
+	return name, in && ends
+}
+
+// refuse sends an HTTP error that no cache keeps.
+func refuse(w http.ResponseWriter, code int) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, http.StatusText(code), code)
+}
+
+func (h *Handler) get(w http.ResponseWriter, r *http.Request, path string) {
+	der, ok := requestOfPath(path)
+	if !ok {
+		// What looks like a request but is none gets an answer of OCSP;
+		// everything else is simply not here.
+		if strings.HasPrefix(path, "/"+ocspPrefix+"/") {
+			h.send(w, r, ocsp.Refusal(ocsp.MalformedRequest))
+			return
+		}
+		refuse(w, http.StatusNotFound)
+		return
+	}
+	h.send(w, r, h.answer(der))
+}
+
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != typeRequest || r.Header.Get("Content-Encoding") != "" {
+		refuse(w, http.StatusUnsupportedMediaType)
+		return
+	}
+	der, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ocsp.MaxRequestSize))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		refuse(w, http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest)
+		return
+	}
+	h.send(w, r, h.answer(der))
+}
+
+// answer returns a kept answer or a new one.
+func (h *Handler) answer(der []byte) ocsp.Response {
+	// The sequence is read before the answer is made: an answer from a newer
+	// image is forgotten early, one from an older image never kept.
+	sequence := h.cfg.Image.Sequence()
+	kept, ok := h.answers.find(der, sequence, h.cfg.Now())
+	if ok {
+		return kept
+	}
+	select {
+	case h.slots <- struct{}{}:
+	default:
+		return ocsp.Refusal(ocsp.TryLater)
+	}
+	response, err := h.cfg.Responder.Answer(der)
+	<-h.slots
+	h.note(err)
+	if cacheable(response) {
+		h.answers.keep(der, sequence, response)
+	}
+	return response
+}
+
+// note logs when answering begins to fail and when it works again, not each
+// failure: a lost key fails thousands of times.
+func (h *Handler) note(err error) {
+	if h.failing.Swap(err != nil) == (err != nil) {
+		return
+	}
+	if err != nil {
+		h.cfg.Log.Error("OCSP answers cannot be signed", "error", err)
+		return
+	}
+	h.cfg.Log.Info("OCSP answers are signed again")
+}
+
+// cacheable tells whether others may be given the answer too: errors, answers
+// to a nonce and what is said of unknown serials are for this client and now.
+func cacheable(r ocsp.Response) bool {
+	return r.Status == ocsp.Successful && !r.Nonce && !r.Unknown
+}
+
+// send writes an answer with the headers of RFC 5019 §6.2 and RFC 9919. Expires
+// follows max-age, not nextUpdate, so that old caches too keep an answer for
+// five minutes at most.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, response ocsp.Response) {
+	header := w.Header()
+	header.Set("Content-Type", typeResponse)
+	header.Set("Content-Length", strconv.Itoa(len(response.DER)))
+	if !cacheable(response) {
+		header.Set("Cache-Control", "no-store")
+		_, _ = w.Write(response.DER) // the client went away: its affair
+		return
+	}
+	tag := entityTag(response.DER)
+	header.Set("ETag", tag)
+	header.Set("Last-Modified", response.ThisUpdate.Format(http.TimeFormat))
+	setExpiry(header, h.cfg.Now(), response.NextUpdate)
+	// By ETag alone: two answers may differ within one second of
+	// Last-Modified.
+	if r.Method != http.MethodPost && matches(r.Header.Get("If-None-Match"), tag) {
+		header.Del("Content-Length")
+		header.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	_, _ = w.Write(response.DER)
+}
+
+// setExpiry lets caches keep something for maxAge, but not past its end.
+func setExpiry(header http.Header, now, end time.Time) {
+	age := max(0, min(maxAge, end.Sub(now))).Truncate(time.Second)
+	header.Set("Cache-Control", fmt.Sprintf("max-age=%d, public, no-transform, must-revalidate", int(age.Seconds())))
+	header.Set("Expires", now.Add(age).UTC().Format(http.TimeFormat))
+}
+
+// matches compares an If-None-Match header with an entity tag (RFC 9110
+// §13.1.2).
+func matches(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == tag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// entityTag names bytes by their hash.
+func entityTag(content []byte) string {
+	sum := sha256.Sum256(content)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+func (h *Handler) serveList(w http.ResponseWriter, r *http.Request, name string) {
+	list, ok := h.cfg.Lists.list(name)
+	if !ok {
+		refuse(w, http.StatusNotFound)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", typeList)
+	header.Set("ETag", list.tag)
+	setExpiry(header, h.cfg.Now(), list.NextUpdate)
+	http.ServeContent(w, r, "", list.ThisUpdate, bytes.NewReader(list.DER))
+}
+
+func (h *Handler) serveCertificate(w http.ResponseWriter, r *http.Request, name string) {
+	certificate := h.certificates[name]
+	if certificate == nil {
+		refuse(w, http.StatusNotFound)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", typeCertificate)
+	header.Set("ETag", entityTag(certificate.Raw))
+	header.Set("Cache-Control", fmt.Sprintf("max-age=%d, public", int(certificateAge.Seconds())))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(certificate.Raw))
+}
