@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -21,9 +20,6 @@ import (
 // renewEvery is the time between two looks at the responder certificates.
 const renewEvery = time.Minute
 
-// ErrOtherKey: the authority certified another key than it was asked for.
-var ErrOtherKey = errors.New("the certificate is for another key")
-
 // Certifier is the authority as the enrolment sees it.
 type Certifier interface {
 	// Certify returns a responder certificate of an issuer in DER for the key
@@ -31,7 +27,8 @@ type Certifier interface {
 	Certify(ctx context.Context, issuer card.KeyID, request []byte) ([]byte, error)
 }
 
-// Installer takes responder certificates into use. *ocsp.Responder is one.
+// Installer takes responder certificates into use, or refuses one that gives
+// no right to answer or is for another key. *ocsp.Responder is one.
 type Installer interface {
 	Install(issuer card.KeyID, certificate *x509.Certificate, signer crypto.Signer) error
 }
@@ -167,19 +164,12 @@ func (e *Enrolment) renew(ctx context.Context, k Key) error {
 	return nil
 }
 
-// install takes a certificate into use; the Installer decides whether it gives
-// the right to answer.
+// install takes a certificate into use; the Installer decides whether it fits
+// the key and gives the right to answer.
 func (e *Enrolment) install(k Key, der []byte) error {
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
 		return fmt.Errorf("reading a responder certificate: %w", err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(k.Signer.Public())
-	if err != nil {
-		return fmt.Errorf("encoding the responder key: %w", err)
-	}
-	if !bytes.Equal(public, certificate.RawSubjectPublicKeyInfo) {
-		return ErrOtherKey
 	}
 	err = e.cfg.Installer.Install(k.Issuer, certificate, k.Signer)
 	if err != nil {
