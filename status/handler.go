@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"cpsca/ocsp"
 )
 
@@ -93,6 +95,7 @@ type Handler struct {
 	certificates map[string]*x509.Certificate
 	answers      answers
 	slots        chan struct{}
+	flights      singleflight.Group // answers being made, by image and request
 	failing      atomic.Bool
 }
 
@@ -197,6 +200,16 @@ func (h *Handler) answer(der []byte) ocsp.Response {
 	if ok {
 		return kept
 	}
+	// Those who miss at the same time share one signature.
+	made, _, _ := h.flights.Do(fmt.Sprint(sequence, " ", string(der)), func() (any, error) {
+		return h.make(der, sequence), nil
+	})
+	return made.(ocsp.Response)
+}
+
+// make lets the responder answer, if it is not too busy, and keeps what others
+// may be given too.
+func (h *Handler) make(der []byte, sequence uint64) ocsp.Response {
 	select {
 	case h.slots <- struct{}{}:
 	default:

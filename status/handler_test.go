@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	xocsp "golang.org/x/crypto/ocsp"
@@ -312,6 +313,29 @@ func TestAnswersAreMadeOnceUntilSomethingChanges(t *testing.T) {
 	n.follow(t)
 	ask(3)
 	ask(3)
+}
+
+func TestThoseWhoAskAtTheSameTimeShareOneSignature(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, start)
+		count := &counter{Responder: n.responder, enter: make(chan struct{}), leave: make(chan struct{})}
+		n.handler.cfg.Responder = count
+		answers := make(chan *http.Response, 5)
+		for range cap(answers) {
+			go func() { answers <- n.serve(get(pathOf(n.request(t, 1)))) }()
+		}
+		<-count.enter
+		synctest.Wait() // all others wait for the first
+		close(count.leave)
+		for range cap(answers) {
+			if got := n.read(t, <-answers); got.Status != xocsp.Good {
+				t.Errorf("got %d", got.Status)
+			}
+		}
+		if count.made != 1 {
+			t.Errorf("got %d answers made, want 1", count.made)
+		}
+	})
 }
 
 func TestBeyondTheBoundTheAnswerIsTryLater(t *testing.T) {
