@@ -1,0 +1,47 @@
+# make run   a whole authority from nothing, with a hundred demonstration cards
+# make demo  the same as a story with an end; report in var/demo/report.md
+# make test  everything, nothing skipped
+.PHONY: run demo test race lint fuzz golden build setup clean
+
+GO ?= go
+PROGRAMS := cpsca cpsca-authority cpsca-status
+FUZZTIME ?= 20s
+
+run: setup build
+	@exec bin/cpsca demo run --folder var/run
+
+demo: setup build
+	@exec bin/cpsca demo story --folder var/demo
+
+test: setup
+	$(GO) vet ./...
+	CPSCA_TEST_STRICT=1 $(GO) test -timeout 20m ./...
+
+race: setup
+	CPSCA_TEST_STRICT=1 $(GO) test -race -timeout 60m ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+fuzz:
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; done
+
+golden:
+	$(GO) test ./profiles -run Golden -update
+
+build: $(addprefix bin/,$(PROGRAMS))
+
+bin/%: FORCE
+	@$(GO) build -trimpath -o $@ ./cmd/$*
+
+setup:
+	@tools/setup
+
+clean:
+	rm -rf bin
+
+FORCE:

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"cpsca/api"
+	"cpsca/ca"
+	"cpsca/card"
+	"cpsca/cmd/internal/hierarchy"
+	"cpsca/cmd/internal/token"
+	"cpsca/config"
+	"cpsca/crl"
+	"cpsca/hsm"
+	"cpsca/lifecycle"
+	"cpsca/profiles"
+	"cpsca/store"
+)
+
+// ErrSoftHSM: a production authority was pointed to a software token.
+var errSoftHSM = errors.New("a production authority does not sign with a software token")
+
+// authority is everything that runs, put together from the configuration.
+type authority struct {
+	settings  *config.Authority
+	log       *slog.Logger
+	db        *store.DB
+	token     *hsm.Token
+	issuer    *ca.Issuer
+	technical *ca.Issuer
+	issuing   *ca.Authority
+	publisher *crl.Publisher
+	names     map[card.KeyID]string // of the issuers, for the files of their lists
+	doors     *api.Server
+}
+
+// assemble opens ledger and HSM and puts the rooms together. What was opened is
+// closed by close, also after an error.
+func (a *authority) assemble(ctx context.Context) error {
+	var err error
+	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal})
+	if err != nil {
+		return err
+	}
+	abandoned, err := a.db.AbandonEarlier(ctx)
+	if err != nil {
+		return fmt.Errorf("abandoning what an earlier process left: %w", err)
+	}
+	if abandoned > 0 {
+		a.log.Warn("attempts of an earlier process were abandoned", "count", abandoned)
+	}
+	a.token, err = token.Open(ctx, a.settings.HSM)
+	if err != nil {
+		return err
+	}
+	if a.settings.Environment == "production" && a.token.Info().Software() {
+		return errSoftHSM
+	}
+	certificates, err := hierarchy.Certificates(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	key, err := a.issuers(ctx, certificates)
+	if err != nil {
+		return err
+	}
+	err = a.lists(certificates, key)
+	if err != nil {
+		return err
+	}
+	return a.open(ctx)
+}
+
+// fatal ends the process: the disk no longer holds what the page cache shows.
+func (a *authority) fatal(err error) {
+	a.log.Error("the ledger's disk failed; stopping at once", "error", err)
+	os.Exit(1)
+}
+
+func (a *authority) close() error {
+	var errs []error
+	if a.db != nil {
+		errs = append(errs, a.db.Close())
+	}
+	if a.token != nil {
+		errs = append(errs, a.token.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// test says whether this hierarchy is for fictitious people.
+func (a *authority) test() bool { return a.settings.Environment == "test" }
+
+func (a *authority) issuers(ctx context.Context, certificates map[string]*x509.Certificate) (*hsm.Key, error) {
+	issuer, key, err := hierarchy.Open(ctx, certificates, a.token, hierarchy.Cards)
+	if err != nil {
+		return nil, err
+	}
+	a.issuer = issuer
+	a.technical, _, err = hierarchy.Open(ctx, certificates, a.token, hierarchy.Technical)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := hierarchy.Facts(issuer, a.test())
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := hierarchy.CardProfiles(facts, a.settings.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	a.issuing, err = ca.New(ca.Config{
+		Directory: a.db, Ledger: a.db, Cards: issuer, Profiles: compiled,
+		Gate: card.Gate(a.settings.Gate), Instance: byte(a.settings.Instance),
+		Keys:    ca.KeyRules{RSA: a.settings.CardKeys.RSA, Curves: a.settings.CardKeys.Curves},
+		Signers: max(a.settings.HSM.Sessions, runtime.NumCPU()),
+	})
+	return key, err
+}
+
+func (a *authority) lists(certificates map[string]*x509.Certificate, key *hsm.Key) error {
+	issuer, err := crl.NewIssuer(a.issuer.Certificate(), key)
+	if err != nil {
+		return fmt.Errorf("preparing the lists: %w", err)
+	}
+	issuer.File = hierarchy.Cards + ".crl"
+	l := a.settings.Lists
+	a.publisher, err = crl.NewPublisher(crl.Config{
+		Folder: l.Folder, Source: a.db, Numbers: a.db, Period: l.Period, Delay: l.Delay, Log: a.log,
+		Policy: crl.Policy{Lifetime: l.Validity, ListWaiting: l.Waiting},
+	}, issuer)
+	if err != nil {
+		return fmt.Errorf("preparing the lists: %w", err)
+	}
+	a.names = make(map[card.KeyID]string, len(certificates))
+	for name, certificate := range certificates {
+		id, err := profiles.SubjectKeyID(certificate.RawSubjectPublicKeyInfo)
+		if err != nil {
+			return fmt.Errorf("computing the key id of %s: %w", name, err)
+		}
+		a.names[id] = name
+	}
+	return nil
+}
+
+// open makes the doors.
+func (a *authority) open(ctx context.Context) error {
+	feedKey, err := a.token.Key(ctx, a.settings.FeedKey)
+	if err != nil {
+		return fmt.Errorf("opening the feed's key: %w", err)
+	}
+	responder, err := hierarchy.Responder(a.issuer, a.settings.Certificates, a.test())
+	if err != nil {
+		return err
+	}
+	technical := ca.Technical{Ledger: a.db, Instance: byte(a.settings.Instance), Now: time.Now}
+	desk := lifecycle.New(lifecycle.Config{Register: a.db, Book: a.db, Bureau: a.settings.Bureau})
+	a.doors, err = api.New(api.Config{
+		Enrolments: a.db, Register: a.db, BeginImport: a.beginImport,
+		Orders: a.db, Desk: desk, Workshop: desk, Issuing: a.issuing,
+		Cards: a.db, Histories: a.db, Certificates: a.db,
+		Issuers: issuers{a.db}, Lists: lists{a},
+		Feed: a.db, HeadSigner: &heads{signer: feedKey, now: time.Now},
+		Responders: ca.Responders{Technical: technical, Issuers: []ca.Responder{responder}},
+		Refusal:    refusal, Version: version(), Log: a.log,
+	})
+	return err
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"cpsca/config"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// grace is how long what has begun may take to come to its end at shutdown.
+const grace = 30 * time.Second
+
+// serve runs the authority until the context ends.
+func serve(ctx context.Context, settings *config.Authority, log *slog.Logger) error {
+	a := &authority{settings: settings, log: log}
+	err := a.assemble(ctx)
+	if err == nil {
+		err = a.run(ctx)
+	}
+	return errors.Join(err, a.close())
+}
+
+func (a *authority) run(ctx context.Context) error {
+	protection, err := mutualTLS(a.settings.TLS)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", a.settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	doors := &http.Server{
+		Handler: a.doors, TLSConfig: protection, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	g.Go(func() error { return until(ctx, doors, func() error { return doors.ServeTLS(listener, "", "") }) })
+	if a.settings.Management != "" {
+		management, err := net.Listen("tcp", a.settings.Management)
+		if err != nil {
+			listener.Close()
+			return fmt.Errorf("listening for management: %w", err)
+		}
+		health := &http.Server{Handler: a.management(), ReadHeaderTimeout: 5 * time.Second}
+		g.Go(func() error { return until(ctx, health, func() error { return health.Serve(management) }) })
+	}
+	g.Go(func() error { return a.publisher.Run(ctx) })
+	g.Go(func() error { return a.wake(ctx) })
+	a.log.Info("the authority serves", "address", listener.Addr().String(), "epoch", a.db.Epoch(), "gate", a.settings.Gate)
+	err = g.Wait()
+	a.log.Info("the authority stops")
+	return err
+}
+
+// until serves until the context ends, and then lets requests come to theirs.
+func until(ctx context.Context, s *http.Server, serve func() error) error {
+	failed := make(chan error, 1)
+	go func() { failed <- serve() }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := s.Shutdown(end)
+	if err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return context.Cause(ctx)
+}
+
+// wake tells the publisher of every change of the feed; it makes a list only
+// if the change belongs on one.
+func (a *authority) wake(ctx context.Context) error {
+	for {
+		changed := a.db.Changed()
+		a.publisher.Wake()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		}
+	}
+}
+
+// mutualTLS asks every client for a certificate of the technical hierarchy.
+// What it may do is decided by its enrolment, at every request.
+func mutualTLS(t config.TLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's certificate: %w", err)
+	}
+	text, err := os.ReadFile(t.Trust)
+	if err != nil {
+		return nil, fmt.Errorf("reading the technical root: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("reading the technical root: %s holds no certificate", t.Trust)
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots, MinVersion: tls.VersionTLS13,
+	}, nil
+}
+
+// management serves health (the process lives) and readiness (the ledger
+// answers).
+func (a *authority) management() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		_, err := a.db.Issuers(r.Context())
+		if err != nil {
+			answer(w, http.StatusServiceUnavailable, "the ledger does not answer")
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, state string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"state": state}) // the client went away
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"cpsca/cmd/internal/founding"
+
+	"github.com/spf13/cobra"
+)
+
+func (s *session) initCommand() *cobra.Command {
+	plan := founding.Plan{}
+	var preset string
+	c := &cobra.Command{
+		Use:   "init",
+		Short: say("Found a test authority on SoftHSM in a new folder", "Fonde une autorité de test sur SoftHSM dans un nouveau dossier"),
+		Long: say(`Founds a house: tokens, keys, both hierarchies, the ledger, the first officers
+(at least two persons), the identities of services, and the configurations of the
+three commands. A folder that exists is refused and left as it is.
+
+Presets:
+  igc-sante   RSA-4096 root and issuer, RSA-2048 cards, good when recorded (gate chip)
+  elliptic    P-384 root, P-256 issuer and cards, on hold until activated (gate hold)`,
+			`Fonde une autorité : jetons, clés, les deux hiérarchies, le registre, les premiers
+officiers (deux personnes au moins), les identités des services et la configuration
+des trois commandes. Un dossier existant est refusé et reste intact.
+
+Modèles :
+  igc-sante   racine et émetteur RSA-4096, cartes RSA-2048, bons dès l'émission (gate chip)
+  elliptic    racine P-384, émetteur et cartes P-256, suspendus jusqu'à l'activation (gate hold)`),
+		Example: `  cpsca init --folder var/run --officer "Alice Martin" --officer "Bruno Petit"
+  cpsca init --folder var/ec --preset elliptic --officer "Alice Martin" --officer "Bruno Petit" \
+      --listen 127.0.0.1:9443 --status 127.0.0.1:9480`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var ok bool
+			plan.Preset, ok = founding.PresetNamed(preset)
+			if !ok {
+				return usageError{fmt.Errorf(say("no such preset: %s", "modèle inconnu : %s"), preset)}
+			}
+			return s.found(c.Context(), plan)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&plan.Folder, "folder", "var/run", say("where the house will be; must not exist", "dossier de l'autorité ; ne doit pas exister"))
+	flags.StringVar(&preset, "preset", "igc-sante", say("igc-sante or elliptic", "igc-sante ou elliptic"))
+	flags.StringVar(&plan.Organisation, "organisation", "CPSCA DEMONSTRATION", say("name in every certificate of the hierarchy", "nom porté par la hiérarchie"))
+	flags.StringArrayVar(&plan.Officers, "officer", nil, say("first security officer, twice or more", "premier officier de sécurité, deux fois ou plus"))
+	flags.StringVar(&plan.Authority, "listen", "127.0.0.1:8443", say("address of the authority (mTLS)", "adresse de l'autorité (mTLS)"))
+	flags.StringVar(&plan.Management, "management", "127.0.0.1:8444", say("address of its health page", "adresse de sa page de santé"))
+	flags.StringVar(&plan.Status, "status", "127.0.0.1:8480", say("address of the status service (OCSP, lists)", "adresse du service de statut (OCSP, listes)"))
+	flags.StringVar(&plan.StatusManagement, "status-management", "127.0.0.1:8481", say("address of its health page", "adresse de sa page de santé"))
+	flags.StringVar(&plan.Module, "module", "", say("SoftHSM library, if it is not in a usual place", "bibliothèque SoftHSM, si elle n'est pas à sa place habituelle"))
+	return c
+}
+
+func (s *session) found(ctx context.Context, plan founding.Plan) error {
+	plan.CreateToken = createTokenElsewhere
+	plan.Progress = func(step string) { fmt.Fprintln(s.err, "…", step) }
+	err := os.MkdirAll(filepath.Dir(plan.Folder), 0o755)
+	if err != nil {
+		return err
+	}
+	err = founding.Found(ctx, plan)
+	if errors.Is(err, founding.ErrOfficers) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	configuration := filepath.Join(plan.Folder, "cpsca.yaml")
+	return s.print(map[string]string{"folder": plan.Folder, "config": configuration}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, say("The house is in %s. Start it with\n  cpsca-authority --config %s/authority.yaml\n  cpsca-status --config %s/status.yaml\nand work with\n  cpsca --config %s …\n",
+			"L'autorité est dans %s. Lancez-la avec\n  cpsca-authority --config %s/authority.yaml\n  cpsca-status --config %s/status.yaml\net travaillez avec\n  cpsca --config %s …\n"),
+			plan.Folder, plan.Folder, plan.Folder, configuration)
+		return err
+	})
+}
+
+// createTokenElsewhere makes a token in another process: SoftHSM knows one
+// configuration per process, and this one uses the authority's.
+func createTokenElsewhere(ctx context.Context, softhsm, label, pinFile string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	command := exec.CommandContext(ctx, self, "token", "create", "--folder", softhsm, "--label", label, "--pin-file", pinFile)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("creating token %s: %w: %s", label, err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}
+
+func (s *session) tokenCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "token",
+		Short: say("Make software tokens", "Crée des jetons logiciels"),
+	}
+	var folder, label, pinFile, module string
+	create := &cobra.Command{
+		Use:   "create",
+		Short: say("Make a SoftHSM token with a random PIN in a file", "Crée un jeton SoftHSM avec un PIN aléatoire dans un fichier"),
+		Long: say("Makes a SoftHSM token in a folder (its configuration is written there if it has none)\nand writes a random PIN to a new file of mode 0600. Existing tokens and files are refused.",
+			"Crée un jeton SoftHSM dans un dossier (sa configuration y est écrite s'il n'en a pas)\net écrit un PIN aléatoire dans un nouveau fichier en mode 0600. Rien d'existant n'est touché."),
+		Example: "  cpsca token create --folder var/status-hsm --label status --pin-file var/status.pin",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var err error
+			if module == "" {
+				module, err = founding.FindModule()
+				if err != nil {
+					return err
+				}
+			}
+			softhsm, err := founding.SoftHSM(folder)
+			if err != nil {
+				return err
+			}
+			return founding.CreateToken(module, softhsm, label, pinFile)
+		},
+	}
+	flags := create.Flags()
+	flags.StringVar(&folder, "folder", "", say("folder of the tokens", "dossier des jetons"))
+	flags.StringVar(&label, "label", "", say("label of the token", "étiquette du jeton"))
+	flags.StringVar(&pinFile, "pin-file", "", say("new file for the PIN", "nouveau fichier pour le PIN"))
+	flags.StringVar(&module, "module", "", say("SoftHSM library", "bibliothèque SoftHSM"))
+	for _, name := range []string{"folder", "label", "pin-file"} {
+		_ = create.MarkFlagRequired(name) // the flags exist: they were defined above
+	}
+	c.AddCommand(create)
+	return c
+}

@@ -1,0 +1,154 @@
+package founding
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"cpsca/cmd/internal/hierarchy"
+	"cpsca/cmd/internal/token"
+	"cpsca/config"
+	"cpsca/hsm"
+	"cpsca/store"
+)
+
+// ErrNoModule: SoftHSM is not installed.
+var ErrNoModule = errors.New("the SoftHSM library is not installed (Debian package softhsm2)")
+
+// feedKey is the label of the key that signs the heads of the feed.
+const feedKey = "feed"
+
+// The folders of the tokens. The root's keys have a token of their own, which
+// the authority never opens; the status node's is in its own folder.
+const (
+	authorityTokens = "hsm"
+	statusTokens    = "status-hsm"
+)
+
+// FindModule looks for the SoftHSM library where distributions install it.
+func FindModule() (string, error) {
+	for _, pattern := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/*/softhsm/libsofthsm2.so", "/usr/lib64/*/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
+		found, err := filepath.Glob(pattern)
+		if err == nil && len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", ErrNoModule
+}
+
+func (f *founder) tokens(ctx context.Context) error {
+	var err error
+	f.module = f.plan.Module
+	if f.module == "" {
+		f.module, err = FindModule()
+		if err != nil {
+			return err
+		}
+	}
+	softhsm, err := SoftHSM(f.path(authorityTokens))
+	if err != nil {
+		return err
+	}
+	for label, into := range map[string]**hsm.Token{"root": &f.rootToken, "authority": &f.token} {
+		err = CreateToken(f.module, softhsm, label, f.path(label+".pin"))
+		if err != nil {
+			return err
+		}
+		*into, err = token.Open(ctx, config.HSM{Module: f.module, Token: label, PINFile: f.path(label + ".pin"), SoftHSM: softhsm})
+		if err != nil {
+			return err
+		}
+	}
+	return f.plan.CreateToken(ctx, f.path(statusTokens), "status", f.path("status.pin"))
+}
+
+// SoftHSM writes a softhsm2.conf for the tokens of a folder and returns its
+// path. A folder that has one keeps it.
+func SoftHSM(folder string) (string, error) {
+	tokens := filepath.Join(folder, "tokens")
+	err := os.MkdirAll(tokens, 0o700)
+	if err != nil {
+		return "", fmt.Errorf("making the token folder: %w", err)
+	}
+	path := filepath.Join(folder, "softhsm2.conf")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("configuring SoftHSM: %w", err)
+	}
+	_, err = fmt.Fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n", tokens)
+	err = errors.Join(err, file.Close())
+	if err != nil {
+		return "", fmt.Errorf("configuring SoftHSM: %w", err)
+	}
+	return path, nil
+}
+
+// CreateToken initialises a token and writes its random PIN to a new file of
+// mode 0600. An existing token or file is refused.
+func CreateToken(module, softhsm, label, pinFile string) error {
+	if softhsm != "" {
+		err := os.Setenv("SOFTHSM2_CONF", softhsm)
+		if err != nil {
+			return fmt.Errorf("pointing SoftHSM to its configuration: %w", err)
+		}
+	}
+	pin, officerPIN := randomPIN(), randomPIN()
+	file, err := os.OpenFile(pinFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing the PIN file: %w", err)
+	}
+	_, err = file.Write(append(pin, '\n'))
+	err = errors.Join(err, file.Close())
+	if err != nil {
+		return fmt.Errorf("writing the PIN file: %w", err)
+	}
+	return hsm.InitToken(module, label, officerPIN, pin)
+}
+
+func randomPIN() []byte {
+	var octets [12]byte
+	_, _ = rand.Read(octets[:]) // never fails: crypto/rand ends the process instead
+	return hex.AppendEncode(nil, octets[:])
+}
+
+func (f *founder) keys(ctx context.Context) error {
+	for _, one := range []struct {
+		name      string
+		token     *hsm.Token
+		algorithm hsm.Algorithm
+	}{
+		{hierarchy.Root, f.rootToken, f.plan.Preset.Root},
+		{hierarchy.TechnicalRoot, f.rootToken, hsm.P384},
+		{hierarchy.Cards, f.token, f.plan.Preset.Issuer},
+		{hierarchy.Technical, f.token, hsm.P256},
+		{feedKey, f.token, hsm.P256},
+	} {
+		key, err := one.token.Generate(ctx, one.name, one.algorithm)
+		if err != nil {
+			return fmt.Errorf("generating key %s: %w", one.name, err)
+		}
+		f.authorities[one.name] = &authority{name: one.name, key: key}
+	}
+	return nil
+}
+
+func (f *founder) ledger(ctx context.Context) error {
+	path := f.path("ledger.db")
+	err := store.Create(ctx, path)
+	if err != nil {
+		return err
+	}
+	f.db, err = store.Open(ctx, store.Config{Path: path, Now: f.plan.Now})
+	if err != nil {
+		return err
+	}
+	f.technical.Ledger, f.technical.Instance, f.technical.Now = f.db, 0x10, f.plan.Now
+	return nil
+}
