@@ -114,6 +114,9 @@ func (db *DB) LossReports(ctx context.Context, c card.Card) ([]card.LossReport, 
 // card.ErrWaitingCard or card.ErrLiveCard.
 func (db *DB) Apply(ctx context.Context, d card.Decision) error {
 	r := ordinary
+	if d.Report != nil {
+		r = urgent
+	}
 	for _, c := range d.Changes {
 		if c.Effect == card.EffectRevoke || c.Effect == card.EffectHold {
 			r = urgent
@@ -147,6 +150,9 @@ func (t *transaction) report(r *card.LossReport) error {
 	t.loss++
 	var cardID int64
 	err := t.row("SELECT id FROM cards WHERE number = $1", string(r.Card)).Scan(&cardID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return card.ErrNotFound
+	}
 	if err != nil {
 		return fmt.Errorf("reading the reported card: %w", err)
 	}
@@ -156,9 +162,15 @@ func (t *transaction) report(r *card.LossReport) error {
 
 // step moves one card and its certificates.
 func (t *transaction) step(c card.Change, actor string) error {
+	law, err := card.Next(c.From, c.Event)
+	if err != nil {
+		return err
+	}
+	if law.To != c.To || law.Effect != c.Effect || c.Event == card.Personalise {
+		return fmt.Errorf("%s from %s to %s is no step of a decision", c.Event, c.From, c.To)
+	}
 	t.about(fmt.Sprintf("card row %d", c.Card))
 	var n int
-	var err error
 	if c.To == card.Active && c.From.Waiting() {
 		n, err = t.update(cards, "state = $1, since = $2, activated = $2 WHERE id = $3 AND state = $4", c.To, c.At, c.Card, c.From)
 	} else {
@@ -213,26 +225,12 @@ func (t *transaction) cardEffect(c card.Change) error {
 	if c.Effect == card.EffectNone {
 		return nil
 	}
-	rows, err := t.w.conn.QueryContext(t.ctx, `SELECT c.issuer, c.serial, i.not_after FROM certificates c
+	given, err := t.targets(`SELECT c.issuer, c.serial, i.not_after FROM certificates c
 		JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial WHERE c.card_id = $1`, c.Card)
 	if err != nil {
-		return fmt.Errorf("reading the card's certificates: %w", err)
+		return err
 	}
-	defer rows.Close()
-	var targets []target
-	for rows.Next() {
-		var s target
-		err = rows.Scan(&s.issuer, &s.serial, &s.notAfter)
-		if err != nil {
-			return fmt.Errorf("reading a certificate: %w", err)
-		}
-		targets = append(targets, s)
-	}
-	err = errors.Join(rows.Err(), rows.Close())
-	if err != nil {
-		return fmt.Errorf("reading the card's certificates: %w", err)
-	}
-	for _, s := range targets {
+	for _, s := range given {
 		switch c.Effect {
 		case card.EffectHold:
 			err = t.hold(s, c.At, card.CauseCard)
@@ -252,8 +250,28 @@ func (t *transaction) cardEffect(c card.Change) error {
 
 // target is one serial whose status changes.
 type target struct {
-	issuer, serial []byte
-	notAfter       int64
+	issuer   card.KeyID
+	serial   card.Serial
+	notAfter time.Time
 }
 
-func (s target) end() time.Time { return time.UnixMilli(s.notAfter).UTC() }
+// targets reads issuer, serial and notAfter of each row of a query.
+func (t *transaction) targets(query string, args ...any) ([]target, error) {
+	rows, err := t.query(query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading serials: %w", err)
+	}
+	defer rows.Close()
+	var out []target
+	for rows.Next() {
+		var s target
+		var notAfter int64
+		err = rows.Scan(octets{s.issuer[:]}, octets{s.serial[:]}, &notAfter)
+		if err != nil {
+			return nil, fmt.Errorf("reading a serial: %w", err)
+		}
+		s.notAfter = moment(&notAfter)
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}

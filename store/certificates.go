@@ -25,15 +25,13 @@ func certificates(ctx context.Context, q querier, where string, args ...any) ([]
 	var out []card.Certificate
 	for rows.Next() {
 		var c card.Certificate
-		var issuer, serial []byte
 		var notBefore, notAfter int64
 		var since *int64
-		err = rows.Scan(&issuer, &serial, &c.Order, &c.Card, &c.Use, &c.Subject, &c.Profile, &notBefore, &notAfter,
+		err = rows.Scan(octets{c.Issuer[:]}, octets{c.Serial[:]}, &c.Order, &c.Card, &c.Use, &c.Subject, &c.Profile, &notBefore, &notAfter,
 			&c.TBS, &c.Signature, &c.Status, &since, &c.Reason)
 		if err != nil {
 			return nil, fmt.Errorf("reading a certificate: %w", err)
 		}
-		c.Issuer, c.Serial = card.KeyID(issuer), card.Serial(serial)
 		c.NotBefore, c.NotAfter = moment(&notBefore), moment(&notAfter)
 		if c.Status != card.StatusGood {
 			c.Since = moment(since)

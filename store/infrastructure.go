@@ -42,13 +42,12 @@ func (db *DB) Issuers(ctx context.Context) ([]Issuer, error) {
 	var out []Issuer
 	for rows.Next() {
 		var i Issuer
-		var id []byte
 		var since int64
-		err = rows.Scan(&id, &i.Name, &i.Role, &i.Certificate, &since)
+		err = rows.Scan(octets{i.KeyID[:]}, &i.Name, &i.Role, &i.Certificate, &since)
 		if err != nil {
 			return nil, fmt.Errorf("reading an issuer: %w", err)
 		}
-		i.KeyID, i.Since = card.KeyID(id), moment(&since)
+		i.Since = moment(&since)
 		out = append(out, i)
 	}
 	return out, rows.Err()
@@ -65,7 +64,8 @@ func (db *DB) IntendInfrastructure(ctx context.Context, actor string, i card.Int
 		if err != nil {
 			return err
 		}
-		err = t.intent(i, nil)
+		i.Order, i.Attempt = "", 0
+		err = t.intent(&i)
 		if err != nil {
 			return err
 		}
@@ -102,11 +102,19 @@ func (t *transaction) bindInfrastructureKey(i card.Intent, renewal bool) error {
 func (db *DB) RecordInfrastructure(ctx context.Context, actor string, i card.Intent, signature []byte) error {
 	return db.change(ctx, ordinary, func(t *transaction) error {
 		t.about("certificate " + i.Serial.String())
-		err := t.certify(i, nil, signature)
+		n, err := t.update(intents, "state = 'recorded' WHERE issuer = $1 AND serial = $2 AND order_id IS NULL AND state = 'intent' AND epoch = $3",
+			i.Issuer, i.Serial, t.db.epoch)
 		if err != nil {
 			return err
 		}
-		err = t.publish(target{i.Issuer[:], i.Serial[:], i.NotAfter.UnixMilli()}, card.StatusGood, t.at, card.Unspecified)
+		if n != 1 {
+			return fmt.Errorf("%w: serial %s is not an open intent", card.ErrStale, i.Serial)
+		}
+		s, err := t.certify(i, nil, signature)
+		if err != nil {
+			return err
+		}
+		err = t.publish(s, card.StatusGood, t.at, card.Unspecified)
 		if err != nil {
 			return err
 		}
@@ -115,16 +123,23 @@ func (db *DB) RecordInfrastructure(ctx context.Context, actor string, i card.Int
 }
 
 // AbandonInfrastructure gives up an infrastructure intent that was not signed,
-// or whose signature did not verify.
+// or whose signature did not verify. One that is not open is passed over.
 func (db *DB) AbandonInfrastructure(ctx context.Context, actor string, i card.Intent) error {
-	return db.change(ctx, urgent, func(t *transaction) error {
+	err := db.change(ctx, urgent, func(t *transaction) error {
 		t.about("certificate " + i.Serial.String())
-		err := t.abandonIntents("issuer = $1 AND serial = $2 AND state = 'intent'", i.Issuer[:], i.Serial[:])
+		n, err := t.abandonIntents("issuer = $1 AND serial = $2 AND order_id IS NULL AND state = 'intent'", i.Issuer[:], i.Serial[:])
 		if err != nil {
 			return err
 		}
+		if n == 0 {
+			return errNothing
+		}
 		return t.decide(actor, "abandon "+string(i.Use))
 	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
 }
 
 // Enrol gives a certificate a role. officer.ErrEnrolled if it has one;
@@ -134,22 +149,22 @@ func (db *DB) Enrol(ctx context.Context, actor string, e officer.Enrolment) erro
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	existing, err := db.Enrolments(ctx)
-	if err != nil {
-		return err
-	}
-	for _, x := range existing {
-		if x.Fingerprint == e.Fingerprint {
-			return officer.ErrEnrolled
-		}
-	}
-	err = officer.Admits(existing, e)
-	if err != nil {
-		return err
-	}
 	return db.change(ctx, ordinary, func(t *transaction) error {
+		existing, err := listEnrolments(ctx, t.w.conn)
+		if err != nil {
+			return err
+		}
+		for _, x := range existing {
+			if x.Fingerprint == e.Fingerprint {
+				return officer.ErrEnrolled
+			}
+		}
+		err = officer.Admits(existing, e)
+		if err != nil {
+			return err
+		}
 		t.about("enrolment " + e.Fingerprint.String())
-		err := t.insert(enrolments, e.Fingerprint, e.Person, string(e.Role), e.Bureau, e.Issuer, e.Serial, t.at, nil)
+		err = t.insert(enrolments, e.Fingerprint, e.Person, string(e.Role), e.Bureau, e.Issuer, e.Serial, t.at, nil)
 		if err != nil {
 			return err
 		}
@@ -161,24 +176,26 @@ const enrolmentColumns = "fingerprint, person, role, bureau, issuer, serial, sin
 
 func scanEnrolment(row scanner) (officer.Enrolment, error) {
 	var e officer.Enrolment
-	var fingerprint, issuer, serial []byte
 	var since int64
 	var ended *int64
-	err := row.Scan(&fingerprint, &e.Person, &e.Role, &e.Bureau, &issuer, &serial, &since, &ended)
+	err := row.Scan(octets{e.Fingerprint[:]}, &e.Person, &e.Role, &e.Bureau, octets{e.Issuer[:]}, octets{e.Serial[:]}, &since, &ended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, card.ErrNotFound
 	}
 	if err != nil {
 		return e, fmt.Errorf("reading an enrolment: %w", err)
 	}
-	e.Fingerprint, e.Issuer, e.Serial = officer.Fingerprint(fingerprint), card.KeyID(issuer), card.Serial(serial)
 	e.Since, e.Ended = moment(&since), moment(ended)
 	return e, nil
 }
 
 // Enrolments lists every enrolment, ended ones included, oldest first.
 func (db *DB) Enrolments(ctx context.Context) ([]officer.Enrolment, error) {
-	rows, err := db.readers.QueryContext(ctx, "SELECT "+enrolmentColumns+" FROM enrolments ORDER BY since, fingerprint")
+	return listEnrolments(ctx, db.readers)
+}
+
+func listEnrolments(ctx context.Context, q querier) ([]officer.Enrolment, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+enrolmentColumns+" FROM enrolments ORDER BY since, fingerprint")
 	if err != nil {
 		return nil, fmt.Errorf("listing enrolments: %w", err)
 	}

@@ -18,7 +18,11 @@ func (t *transaction) decide(actor, action string) error {
 	commitments := make([]audit.Digest, len(t.leaves))
 	opened := make([]audit.Leaf, len(t.leaves))
 	for i, l := range t.leaves {
-		opened[i] = audit.Leaf{Subject: l.subject, Clear: joinRows(l.rows), Salt: audit.NewSalt()}
+		clear, err := clearText(l)
+		if err != nil {
+			return fmt.Errorf("deciding %s: %w", action, err)
+		}
+		opened[i] = audit.Leaf{Subject: l.subject, Clear: clear, Salt: audit.NewSalt()}
 		commitments[i] = opened[i].Commitment()
 	}
 	event.Leaves = audit.LeavesDigest(commitments)
@@ -50,13 +54,24 @@ func (t *transaction) decide(actor, action string) error {
 // sequence is the number of the event that will decide what is being changed.
 func (t *transaction) sequence() int64 { return t.journal.Sequence + 1 }
 
-func joinRows(rows [][]byte) []byte {
-	return append(append([]byte{'['}, bytes.Join(rows, []byte{','})...), ']')
+// clearText is what a leaf commits to: its subject and the canonical rows.
+func clearText(l leaf) ([]byte, error) {
+	b, err := appendText([]byte(`{"subject":`), l.subject)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the subject: %w", err)
+	}
+	b = append(b, `,"rows":[`...)
+	b = append(b, bytes.Join(l.rows, []byte{','})...)
+	return append(b, ']', '}'), nil
 }
 
 // ErrRow is returned by VerifyJournal when a row of the ledger is not what the
 // journal last committed to, is missing, or was never decided.
 var ErrRow = errors.New("a row differs from the journal")
+
+// ErrErased is returned by VerifyJournal when clear text is missing that no
+// act of erasure took away.
+var ErrErased = errors.New("clear text of the journal is missing")
 
 // JournalReport is what VerifyJournal saw.
 type JournalReport struct {
@@ -68,7 +83,7 @@ type JournalReport struct {
 
 // VerifyJournal walks the journal from its first event, checks every leaf, and
 // then recomputes each row of the protected tables from the last leaf that
-// names it. Errors wrap those of audit.Verifier, or ErrRow. It reads one
+// names it. Errors wrap those of audit.Verifier, ErrRow or ErrErased. It reads one
 // snapshot and may run beside the process that writes. progress, if not nil,
 // is called with the number of events done and to do.
 func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64)) (JournalReport, error) {
@@ -82,6 +97,9 @@ func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64))
 	if err != nil {
 		return v.report, err
 	}
+	if v.report.Erased > 0 {
+		return v.report, fmt.Errorf("%w: %d leaves", ErrErased, v.report.Erased)
+	}
 	for _, tab := range protected {
 		err = v.compare(tab)
 		if err != nil {
@@ -89,7 +107,7 @@ func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64))
 		}
 	}
 	for name := range v.last {
-		return v.report, fmt.Errorf("%w: %s is missing", ErrRow, name)
+		return v.report, fmt.Errorf("%w: %s is missing", ErrRow, plain(name))
 	}
 	return v.report, nil
 }
@@ -97,13 +115,19 @@ func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64))
 type rowDigest [sha256.Size]byte
 
 // note remembers the last text that the journal committed to for each row.
-func (v *verification) note(clear []byte) error {
-	var rows []json.RawMessage
-	err := json.Unmarshal(clear, &rows)
+func (v *verification) note(l audit.Leaf) error {
+	var text struct {
+		Subject string
+		Rows    []json.RawMessage
+	}
+	err := json.Unmarshal(l.Clear, &text)
 	if err != nil {
 		return fmt.Errorf("reading a leaf: %w", err)
 	}
-	for _, row := range rows {
+	if text.Subject != l.Subject {
+		return fmt.Errorf("%w: it is filed under another subject", audit.ErrLeaf)
+	}
+	for _, row := range text.Rows {
 		name, err := rowName(row)
 		if err != nil {
 			return err
@@ -116,26 +140,21 @@ func (v *verification) note(clear []byte) error {
 // rowName is the table and primary key of a canonical row: its leading
 // members, cut from the text.
 func rowName(row []byte) (string, error) {
-	var head struct{ Table string }
-	err := json.Unmarshal(row, &head)
-	if err != nil {
-		return "", fmt.Errorf("reading a row of a leaf: %w", err)
-	}
 	for _, tab := range protected {
-		if tab.name != head.Table {
+		if !bytes.HasPrefix(row, []byte(tab.labels[0])) {
 			continue
 		}
-		end := bytes.Index(row, fmt.Appendf(nil, ",%q:", tab.columns[tab.key]))
+		end := bytes.Index(row, []byte(tab.labels[tab.key]))
 		if end < 0 {
 			break
 		}
 		return string(row[:end]), nil
 	}
-	return "", fmt.Errorf("%w: the journal names the unknown table %q", ErrRow, head.Table)
+	return "", fmt.Errorf("%w: the journal names a row of an unknown table", ErrRow)
 }
 
 func (v *verification) compare(tab *table) error {
-	rows, err := v.tx.QueryContext(v.ctx, "SELECT "+tab.list()+" FROM "+tab.name)
+	rows, err := v.tx.QueryContext(v.ctx, "SELECT "+tab.list+" FROM "+tab.name)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", tab.name, err)
 	}
@@ -147,7 +166,7 @@ func (v *verification) compare(tab *table) error {
 		}
 		text, err := tab.canonical(values)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrRow, err)
 		}
 		name, err := rowName(text)
 		if err != nil {

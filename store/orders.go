@@ -15,6 +15,11 @@ import (
 // of the holder is refused with card.ErrWaitingCard.
 func (t *transaction) open(o card.Order, actor string) error {
 	t.about("order " + string(o.ID))
+	for _, use := range card.Uses {
+		if o.Challenges[use] == "" {
+			return fmt.Errorf("opening order %s: it has no challenge for %s", o.ID, use)
+		}
+	}
 	err := t.insert(orders, o.ID, o.Holder, int64(o.Profession), o.Type, o.Form, o.Why, nullText(string(o.Replaces)), o.Bureau, card.OrderOpen,
 		o.Challenges[card.Authentication], o.Challenges[card.Signature], t.at)
 	if err != nil {
@@ -157,12 +162,12 @@ func boundKeys(ctx context.Context, q querier, cardID int64) (map[card.Use]card.
 	out := make(map[card.Use]card.Fingerprint, len(card.Uses))
 	for rows.Next() {
 		var use card.Use
-		var octets []byte
-		err = rows.Scan(&use, &octets)
+		var key card.Fingerprint
+		err = rows.Scan(&use, octets{key[:]})
 		if err != nil {
 			return nil, fmt.Errorf("reading a key: %w", err)
 		}
-		out[use] = card.Fingerprint(octets)
+		out[use] = key
 	}
 	return out, rows.Err()
 }

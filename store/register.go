@@ -111,10 +111,13 @@ func (i *Import) slice(ctx context.Context, f func(t *transaction) error) error 
 func (i *Import) Finish(ctx context.Context, report *registry.Report) error {
 	return i.db.change(ctx, ordinary, func(t *transaction) error {
 		t.about("import")
-		_, err := t.update(imports, "finished = $1, sha256 = $2, accepted = $3, rejected = $4 WHERE id = $5",
+		n, err := t.update(imports, "finished = $1, sha256 = $2, accepted = $3, rejected = $4 WHERE id = $5 AND finished IS NULL",
 			t.at, report.SHA256, report.Accepted, report.Rejected, i.id)
 		if err != nil {
 			return err
+		}
+		if n != 1 {
+			return fmt.Errorf("%w: import %d was finished before", card.ErrStale, i.id)
 		}
 		return t.decide(i.actor, "finish import")
 	})

@@ -20,8 +20,8 @@ type feedEnd struct {
 // publish appends one record to the feed. Times of the feed are whole seconds.
 func (t *transaction) publish(s target, status card.Status, at time.Time, reason card.Reason) error {
 	r := feed.Record{
-		Sequence: t.feed.sequence + 1, Issuer: card.KeyID(s.issuer), Serial: card.Serial(s.serial),
-		NotAfter: s.end(), Status: status, At: at.Truncate(time.Second), Reason: reason,
+		Sequence: t.feed.sequence + 1, Issuer: s.issuer, Serial: s.serial,
+		NotAfter: s.notAfter, Status: status, At: at.Truncate(time.Second), Reason: reason,
 	}
 	err := r.Validate()
 	if err != nil {
@@ -39,7 +39,7 @@ func (t *transaction) publish(s target, status card.Status, at time.Time, reason
 
 // revocationOf reads what is known of a serial; ok is false for nothing.
 func (t *transaction) revocationOf(s target) (status card.Status, since int64, ok bool, err error) {
-	err = t.row("SELECT status, since FROM revocations WHERE issuer = $1 AND serial = $2", s.issuer, s.serial).Scan(&status, &since)
+	err = t.row("SELECT status, since FROM revocations WHERE issuer = $1 AND serial = $2", s.issuer[:], s.serial[:]).Scan(&status, &since)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", 0, false, nil
 	}
@@ -113,15 +113,17 @@ func (t *transaction) revoke(s target, at time.Time, reason card.Reason, invalid
 // card.ErrNotFound.
 func (db *DB) RevokeInfrastructure(ctx context.Context, actor string, issuer card.KeyID, serial card.Serial, reason card.Reason) error {
 	return db.change(ctx, urgent, func(t *transaction) error {
-		s := target{issuer: issuer[:], serial: serial[:]}
+		s := target{issuer: issuer, serial: serial}
+		var notAfter int64
 		err := t.row(`SELECT i.not_after FROM certificates c JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial
-			WHERE c.issuer = $1 AND c.serial = $2 AND c.card_id IS NULL`, s.issuer, s.serial).Scan(&s.notAfter)
+			WHERE c.issuer = $1 AND c.serial = $2 AND c.card_id IS NULL`, issuer[:], serial[:]).Scan(&notAfter)
 		if errors.Is(err, sql.ErrNoRows) {
 			return card.ErrNotFound
 		}
 		if err != nil {
 			return fmt.Errorf("reading the certificate: %w", err)
 		}
+		s.notAfter = moment(&notAfter)
 		t.about("certificate " + serial.String())
 		err = t.revoke(s, t.at, reason, time.Time{}, card.CauseCard)
 		if err != nil {
@@ -154,57 +156,52 @@ func (db *DB) Revocations(ctx context.Context, issuer card.KeyID) (list []card.R
 	defer rows.Close()
 	for rows.Next() {
 		r := card.Revocation{Issuer: issuer}
-		var serial []byte
 		var since, notAfter int64
 		var invalidity *int64
-		err = rows.Scan(&serial, &r.Status, &since, &r.Reason, &invalidity, &notAfter, &r.Cause)
+		err = rows.Scan(octets{r.Serial[:]}, &r.Status, &since, &r.Reason, &invalidity, &notAfter, &r.Cause)
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading a revocation: %w", err)
 		}
-		r.Serial, r.Since, r.Invalidity, r.NotAfter = card.Serial(serial), moment(&since), moment(invalidity), moment(&notAfter)
+		r.Since, r.Invalidity, r.NotAfter = moment(&since), moment(invalidity), moment(&notAfter)
 		list = append(list, r)
 	}
 	return list, sequence, rows.Err()
 }
 
 // Records lists the feed after a sequence number, at most limit records, with
-// the position and hash of the feed's end in the same snapshot.
+// the position and hash of the feed's end in the same snapshot, which may lie
+// beyond the last record returned.
 func (db *DB) Records(ctx context.Context, after uint64, limit int) (records []feed.Record, end uint64, hash feed.Hash, err error) {
 	tx, err := db.readers.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, 0, hash, fmt.Errorf("reading the feed: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	rows, err := tx.QueryContext(ctx, "SELECT sequence, issuer, serial, not_after, status, at, reason, hash FROM feed WHERE sequence > $1 ORDER BY sequence LIMIT $2", int64(after), limit)
+	rows, err := tx.QueryContext(ctx, "SELECT sequence, issuer, serial, not_after, status, at, reason FROM feed WHERE sequence > $1 ORDER BY sequence LIMIT $2", int64(after), limit)
 	if err != nil {
 		return nil, 0, hash, fmt.Errorf("reading the feed: %w", err)
 	}
 	defer rows.Close()
-	var octets []byte
 	for rows.Next() {
 		var r feed.Record
-		var issuer, serial []byte
 		var notAfter, at int64
-		err = rows.Scan(&r.Sequence, &issuer, &serial, &notAfter, &r.Status, &at, &r.Reason, &octets)
+		err = rows.Scan(&r.Sequence, octets{r.Issuer[:]}, octets{r.Serial[:]}, &notAfter, &r.Status, &at, &r.Reason)
 		if err != nil {
 			return nil, 0, hash, fmt.Errorf("reading a record: %w", err)
 		}
-		r.Issuer, r.Serial, r.NotAfter, r.At = card.KeyID(issuer), card.Serial(serial), moment(&notAfter), moment(&at)
+		r.NotAfter, r.At = moment(&notAfter), moment(&at)
 		records = append(records, r)
 	}
 	err = rows.Err()
 	if err != nil {
 		return nil, 0, hash, fmt.Errorf("reading the feed: %w", err)
 	}
-	if len(records) > 0 {
-		return records, records[len(records)-1].Sequence, feed.Hash(octets), nil
-	}
-	err = tx.QueryRowContext(ctx, "SELECT sequence, hash FROM feed ORDER BY sequence DESC LIMIT 1").Scan(&end, &octets)
+	err = tx.QueryRowContext(ctx, "SELECT sequence, hash FROM feed ORDER BY sequence DESC LIMIT 1").Scan(&end, octets{hash[:]})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, 0, hash, nil
 	}
 	if err != nil {
 		return nil, 0, hash, fmt.Errorf("reading the feed's end: %w", err)
 	}
-	return nil, end, feed.Hash(octets), nil
+	return records, end, hash, nil
 }

@@ -149,6 +149,10 @@ func OpenReadOnly(config Config) (*DB, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	_, err := os.Stat(config.Path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger (run `cpsca init` to make one): %w", err)
+	}
 	readers, err := sql.Open("sqlite3", dsn(config.Path, "ro"))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", config.Path, err)
@@ -177,15 +181,29 @@ func (db *DB) Close() error {
 func (db *DB) Epoch() int64 { return db.epoch }
 
 func (db *DB) takeEpoch(ctx context.Context) error {
-	db.epoch = db.write.epoch + 1
-	return db.change(ctx, urgent, func(t *transaction) error {
+	var epoch int64
+	err := db.change(ctx, urgent, func(t *transaction) error {
+		// The ends are read inside the transaction: another process may have
+		// written until it began.
+		err := t.w.readEnds(t.ctx)
+		if err != nil {
+			return err
+		}
+		t.ends = t.w.ends
+		t.epoch++
+		epoch = t.epoch
 		t.about("epoch")
-		err := t.insert(epochs, db.epoch, db.now())
+		err = t.insert(epochs, epoch, t.at)
 		if err != nil {
 			return err
 		}
 		return t.decide("authority", "start")
 	})
+	if err != nil {
+		return fmt.Errorf("taking an epoch: %w", err)
+	}
+	db.epoch = epoch
+	return nil
 }
 
 // now is business time with the precision of the ledger.

@@ -4,22 +4,36 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // table is one table whose rows the journal commits to.
 type table struct {
-	name    string
-	key     int // how many leading columns are the primary key
-	columns []string
+	name      string
+	key       int // how many leading columns are the primary key
+	columns   []string
+	list      string   // the columns, for SELECT and RETURNING
+	insertion string   // the statement that adds a row
+	labels    []string // what stands before the value of each column in a canonical row
 }
 
 func newTable(name string, key int, columns string) *table {
-	return &table{name: name, key: key, columns: strings.Fields(columns)}
+	t := &table{name: name, key: key, columns: strings.Fields(columns)}
+	t.list = strings.Join(t.columns, ", ")
+	places := make([]string, len(t.columns))
+	for i, column := range t.columns {
+		places[i] = "$" + strconv.Itoa(i+1)
+		t.labels = append(t.labels, `,"`+column+`":`)
+	}
+	t.labels[0] = `{"table":"` + name + `"` + t.labels[0]
+	t.insertion = "INSERT INTO " + name + " (" + t.list + ") VALUES (" + strings.Join(places, ", ") + ")"
+	return t
 }
 
 // The tables of the ledger whose rows cannot change without an event of the
@@ -43,37 +57,28 @@ var (
 	crls       = newTable("crls", 2, "issuer number this_update next_update feed_sequence sha256 published")
 )
 
-// protected lists the tables that VerifyRows recomputes from the journal.
+// protected lists the tables that VerifyJournal recomputes from the journal.
 var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, feedTable, crls}
 
-func (t *table) list() string { return strings.Join(t.columns, ", ") }
-
-func (t *table) insertion() string {
-	places := make([]string, len(t.columns))
-	for i := range places {
-		places[i] = "$" + strconv.Itoa(i+1)
-	}
-	return "INSERT INTO " + t.name + " (" + t.list() + ") VALUES (" + strings.Join(places, ", ") + ")"
-}
-
 // canonical is the text by which the journal commits to a row: a JSON object
-// with the columns in the table's order, short octets in hexadecimal, long
-// ones (a TBSCertificate, a signature) as their SHA-256.
+// with the columns in the table's order, short octets as {"hex":…}, long ones
+// (a TBSCertificate, a signature) as {"sha256":…}. Two rows that differ in a
+// value or in the type of a value have different texts.
 func (t *table) canonical(values []any) ([]byte, error) {
-	b := fmt.Appendf(nil, `{"table":%q`, t.name)
+	b := make([]byte, 0, 512)
 	for i, column := range t.columns {
-		b = fmt.Appendf(b, ",%q:", column)
+		b = append(b, t.labels[i]...)
 		switch v := values[i].(type) {
 		case nil:
 			b = append(b, "null"...)
 		case int64:
 			b = strconv.AppendInt(b, v, 10)
 		case string:
-			quoted, err := json.Marshal(v)
+			var err error
+			b, err = appendText(b, v)
 			if err != nil {
 				return nil, fmt.Errorf("encoding %s.%s: %w", t.name, column, err)
 			}
-			b = append(b, quoted...)
 		case []byte:
 			b = appendOctets(b, v)
 		default:
@@ -87,14 +92,27 @@ func (t *table) canonical(values []any) ([]byte, error) {
 const longOctets = 64
 
 func appendOctets(b, v []byte) []byte {
-	b = append(b, '"')
+	kind := `{"hex":"`
 	if len(v) > longOctets {
 		sum := sha256.Sum256(v)
-		b = append(b, "sha256:"...)
-		v = sum[:]
+		kind, v = `{"sha256":"`, sum[:]
 	}
+	b = append(b, kind...)
 	b = hex.AppendEncode(b, v)
-	return append(b, '"')
+	return append(b, '"', '}')
+}
+
+// appendText adds a JSON string. Text that is not UTF-8 is refused: JSON would
+// write different ones alike.
+func appendText(b []byte, v string) ([]byte, error) {
+	if !utf8.ValidString(v) {
+		return nil, errors.New("the text is not UTF-8")
+	}
+	quoted, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append(b, quoted...), nil
 }
 
 // columnValues turns Go values into the four kinds that the ledger holds:
@@ -148,4 +166,31 @@ func moment(v *int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(*v).UTC()
+}
+
+// octets reads a column of exactly as many octets as into has room for: a
+// shorter or longer value, or one that is no BYTEA, is a damaged row.
+type octets struct{ into []byte }
+
+// Scan implements sql.Scanner.
+func (o octets) Scan(v any) error {
+	b, ok := v.([]byte)
+	if !ok || len(b) != len(o.into) {
+		return fmt.Errorf("%w: want %d octets, got %T", ErrRow, len(o.into), v)
+	}
+	copy(o.into, b)
+	return nil
+}
+
+// text reads a column of text and nothing that could pass for it.
+type text struct{ into *string }
+
+// Scan implements sql.Scanner.
+func (t text) Scan(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("%w: want text, got %T", ErrRow, v)
+	}
+	*t.into = s
+	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,7 +26,7 @@ func (v *verification) walk() error {
 	if err != nil {
 		return fmt.Errorf("counting the journal: %w", err)
 	}
-	leaves, err := v.tx.QueryContext(v.ctx, `SELECT l.event, l.commitment, c.subject, c.salt, c.clear
+	leaves, err := v.tx.QueryContext(v.ctx, `SELECT l.event, l.commitment, c.subject, c.salt, c.clear, l.position
 		FROM journal_leaves l LEFT JOIN journal_clear c ON c.event = l.event AND c.position = l.position
 		ORDER BY l.event, l.position`)
 	if err != nil {
@@ -59,7 +60,25 @@ func (v *verification) walk() error {
 	if err != nil {
 		return fmt.Errorf("reading the journal: %w", err)
 	}
-	return source.end()
+	err = source.end()
+	if err != nil {
+		return err
+	}
+	return v.strays()
+}
+
+// strays looks for clear text that belongs to no leaf.
+func (v *verification) strays() error {
+	var n int
+	err := v.tx.QueryRowContext(v.ctx, `SELECT COUNT(*) FROM journal_clear c WHERE NOT EXISTS
+		(SELECT 1 FROM journal_leaves l WHERE l.event = c.event AND l.position = c.position)`).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("reading the clear text: %w", err)
+	}
+	if n > 0 {
+		return fmt.Errorf("%w: clear text without its leaf", audit.ErrLeaf)
+	}
+	return nil
 }
 
 func (v *verification) event(event audit.Event, hash audit.Digest, opened []audit.Opened) error {
@@ -77,7 +96,7 @@ func (v *verification) event(event audit.Event, hash audit.Digest, opened []audi
 			v.report.Erased++
 			continue
 		}
-		err = v.note(o.Leaf.Clear)
+		err = v.note(o.Leaf)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", event.Sequence, err)
 		}
@@ -87,17 +106,13 @@ func (v *verification) event(event audit.Event, hash audit.Digest, opened []audi
 
 func scanEvent(rows *sql.Rows) (audit.Event, audit.Digest, error) {
 	var e audit.Event
+	var hash audit.Digest
 	var at int64
-	var leaves, previous, stored []byte
-	err := rows.Scan(&e.Sequence, &at, &e.Actor, &e.Action, &leaves, &previous, &stored)
+	err := rows.Scan(&e.Sequence, &at, text{&e.Actor}, text{&e.Action}, octets{e.Leaves[:]}, octets{e.Previous[:]}, octets{hash[:]})
 	if err != nil {
-		return e, audit.Digest{}, fmt.Errorf("reading an event: %w", err)
+		return e, hash, fmt.Errorf("reading an event: %w", err)
 	}
 	e.Time = time.UnixMilli(at).UTC()
-	copy(e.Leaves[:], leaves)
-	copy(e.Previous[:], previous)
-	var hash audit.Digest
-	copy(hash[:], stored)
 	return e, hash, nil
 }
 
@@ -105,7 +120,9 @@ func scanEvent(rows *sql.Rows) (audit.Event, audit.Digest, error) {
 type leafReader struct {
 	rows    *sql.Rows
 	pending *audit.Opened
-	event   int64 // of pending
+	// of pending
+	event    int64
+	position int
 }
 
 func (r *leafReader) of(event int64) ([]audit.Opened, error) {
@@ -122,6 +139,9 @@ func (r *leafReader) of(event int64) ([]audit.Opened, error) {
 		}
 		if r.event < event {
 			return nil, fmt.Errorf("%w: leaves of event %d without their event", audit.ErrLeaves, r.event)
+		}
+		if r.position != len(out) {
+			return nil, fmt.Errorf("%w: leaf %d of event %d is out of its place", audit.ErrLeaves, r.position, event)
 		}
 		out = append(out, *r.pending)
 		r.pending = nil
@@ -146,16 +166,23 @@ func (r *leafReader) next() error {
 		return r.rows.Err()
 	}
 	var o audit.Opened
-	var commitment, salt, clear []byte
-	var subject sql.NullString
-	err := r.rows.Scan(&r.event, &commitment, &subject, &salt, &clear)
+	var subject, salt, clear any
+	err := r.rows.Scan(&r.event, octets{o.Commitment[:]}, &subject, &salt, &clear, &r.position)
 	if err != nil {
 		return fmt.Errorf("reading a leaf: %w", err)
 	}
-	copy(o.Commitment[:], commitment)
-	o.Erased = !subject.Valid
-	o.Leaf = audit.Leaf{Subject: subject.String, Clear: clear}
-	copy(o.Leaf.Salt[:], salt)
+	o.Erased = subject == nil
+	if !o.Erased {
+		var ok bool
+		o.Leaf.Clear, ok = clear.([]byte)
+		err = errors.Join(text{&o.Leaf.Subject}.Scan(subject), octets{o.Leaf.Salt[:]}.Scan(salt))
+		if err == nil && !ok {
+			err = fmt.Errorf("%w: its clear text is a %T", ErrRow, clear)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: leaf %d of event %d: %w", audit.ErrLeaf, r.position, r.event, err)
+		}
+	}
 	r.pending = &o
 	return nil
 }

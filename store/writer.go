@@ -37,11 +37,7 @@ func (w *writer) start(ctx context.Context, db *sql.DB) error {
 	}
 	w.conn = conn
 	w.statements = make(map[string]*sql.Stmt)
-	err = w.durable(ctx)
-	if err != nil {
-		return err
-	}
-	return w.readEnds(ctx)
+	return w.durable(ctx)
 }
 
 // durable reads the settings back and refuses to go on without them.
@@ -56,14 +52,22 @@ func (w *writer) durable(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading synchronous: %w", err)
 	}
+	var foreignKeys bool
+	err = w.conn.QueryRowContext(ctx, "PRAGMA foreign_keys").Scan(&foreignKeys)
+	if err != nil {
+		return fmt.Errorf("reading foreign_keys: %w", err)
+	}
 	const full = 2
-	if mode != "wal" || synchronous < full {
-		return fmt.Errorf("%w: journal_mode=%s synchronous=%d, want wal and 2 (FULL)", ErrDurability, mode, synchronous)
+	if mode != "wal" || synchronous < full || !foreignKeys {
+		return fmt.Errorf("%w: journal_mode=%s synchronous=%d foreign_keys=%t, want wal, 2 (FULL) and true", ErrDurability, mode, synchronous, foreignKeys)
 	}
 	return nil
 }
 
 func (w *writer) stop() error {
+	if w.conn == nil {
+		return nil
+	}
 	var errs []error
 	for _, s := range w.statements {
 		errs = append(errs, s.Close())
@@ -100,18 +104,14 @@ func (w *writer) readEnds(ctx context.Context) error {
 			return fmt.Errorf("reading where the ledger ends: %w", err)
 		}
 	}
-	var hash []byte
-	err := w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1").Scan(&e.journal.Sequence, &hash)
+	err := w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1").Scan(&e.journal.Sequence, octets{e.journal.Hash[:]})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("reading the journal's end: %w", err)
 	}
-	copy(e.journal.Hash[:], hash)
-	hash = nil
-	err = w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM feed ORDER BY sequence DESC LIMIT 1").Scan(&e.feed.sequence, &hash)
+	err = w.conn.QueryRowContext(ctx, "SELECT sequence, hash FROM feed ORDER BY sequence DESC LIMIT 1").Scan(&e.feed.sequence, octets{e.feed.hash[:]})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("reading the feed's end: %w", err)
 	}
-	copy(e.feed.hash[:], hash)
 	w.ends = e
 	return nil
 }
@@ -137,6 +137,9 @@ type leaf struct {
 // f, or of the commit, leaves the ledger as it was, but for a commit whose
 // outcome the disk hides: then Config.Fatal is called.
 func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) error {
+	if db.writers == nil {
+		return errors.New("the ledger is open for reading only")
+	}
 	release, err := db.turn.take(ctx, r)
 	if err != nil {
 		return fmt.Errorf("waiting for the ledger: %w", err)
@@ -173,8 +176,12 @@ func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) 
 	return nil
 }
 
-// fence refuses the change if another process has taken a later epoch.
+// fence refuses the change if another process has taken a later epoch. The
+// change by which this one takes its own has none to compare.
 func (t *transaction) fence() error {
+	if t.db.epoch == 0 {
+		return nil
+	}
 	var last int64
 	err := t.row("SELECT COALESCE(MAX(epoch), 0) FROM epochs").Scan(&last)
 	if err != nil {
@@ -219,7 +226,7 @@ func (t *transaction) insert(tab *table, values ...any) error {
 	if err != nil {
 		return fmt.Errorf("inserting into %s: %w", tab.name, err)
 	}
-	err = t.exec(tab.insertion(), values...)
+	err = t.exec(tab.insertion, values...)
 	if err != nil {
 		return fmt.Errorf("inserting into %s: %w", tab.name, refusal(err))
 	}
@@ -233,7 +240,7 @@ func (t *transaction) update(tab *table, assignments string, args ...any) (int, 
 	if err != nil {
 		return 0, fmt.Errorf("updating %s: %w", tab.name, err)
 	}
-	s, err := t.w.prepare(t.ctx, "UPDATE "+tab.name+" SET "+assignments+" RETURNING "+tab.list())
+	s, err := t.w.prepare(t.ctx, "UPDATE "+tab.name+" SET "+assignments+" RETURNING "+tab.list)
 	if err != nil {
 		return 0, err
 	}
@@ -280,6 +287,14 @@ func (t *transaction) exec(statement string, args ...any) error {
 	return err
 }
 
+func (t *transaction) query(query string, args ...any) (*sql.Rows, error) {
+	s, err := t.w.prepare(t.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(t.ctx, args...)
+}
+
 func (t *transaction) row(query string, args ...any) *sql.Row {
 	s, err := t.w.prepare(t.ctx, query)
 	if err != nil {
@@ -307,11 +322,8 @@ func (t *transaction) savepoint(f func() error) error {
 		err = t.exec("RELEASE SAVEPOINT item")
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errBroken, errors.Join(err, failure))
+		return fmt.Errorf("undoing a refused part of a change: %w", err)
 	}
 	t.ends, t.leaves, t.fed = before, t.leaves[:leaves], fed
 	return failure
 }
-
-// errBroken: a savepoint could not be undone, so the whole change must be.
-var errBroken = errors.New("undoing part of a change")

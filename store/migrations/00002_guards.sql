@@ -70,3 +70,46 @@ CREATE TRIGGER journal_as_written BEFORE UPDATE ON journal BEGIN SELECT RAISE(AB
 -- +goose StatementBegin
 CREATE TRIGGER journal_leaves_as_written BEFORE UPDATE ON journal_leaves BEGIN SELECT RAISE(ABORT, 'rows of journal_leaves are never changed'); END;
 -- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER imports_stay BEFORE DELETE ON imports BEGIN SELECT RAISE(ABORT, 'rows of imports are never deleted'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER enrolments_stay BEFORE DELETE ON enrolments BEGIN SELECT RAISE(ABORT, 'rows of enrolments are never deleted'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER epochs_as_written BEFORE UPDATE ON epochs BEGIN SELECT RAISE(ABORT, 'rows of epochs are never changed'); END;
+-- +goose StatementEnd
+-- What changes in the other tables is their state; the rest is written once.
+-- +goose StatementBegin
+CREATE TRIGGER orders_as_written BEFORE UPDATE OF id, holder, profession, type, form, why, replaces, bureau, challenge_authentication, challenge_signature, created ON orders BEGIN SELECT RAISE(ABORT, 'these columns of orders are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER cards_as_written BEFORE UPDATE OF id, order_id, holder, profession, type, form, bureau, created ON cards BEGIN SELECT RAISE(ABORT, 'these columns of cards are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER attempts_as_written BEFORE UPDATE OF order_id, attempt, card_id, requester, epoch, opened ON attempts BEGIN SELECT RAISE(ABORT, 'these columns of attempts are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER intents_as_written BEFORE UPDATE OF issuer, serial, order_id, attempt, use, subject, profile, profile_version, profile_hash, key_fingerprint, not_before, not_after, tbs, epoch ON intents BEGIN SELECT RAISE(ABORT, 'these columns of intents are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER revocations_as_written BEFORE UPDATE OF issuer, serial, not_after ON revocations BEGIN SELECT RAISE(ABORT, 'these columns of revocations are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER crls_as_written BEFORE UPDATE OF issuer, number, this_update, next_update ON crls BEGIN SELECT RAISE(ABORT, 'these columns of crls are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER enrolments_as_written BEFORE UPDATE OF fingerprint, person, role, bureau, issuer, serial, since ON enrolments BEGIN SELECT RAISE(ABORT, 'these columns of enrolments are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER imports_as_written BEFORE UPDATE OF id, kind, file, actor, started ON imports BEGIN SELECT RAISE(ABORT, 'these columns of imports are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER revocations_for_ever BEFORE UPDATE ON revocations WHEN OLD.status = 'revoked' BEGIN SELECT RAISE(ABORT, 'a revocation is for ever'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER cards_numbered_once BEFORE UPDATE OF number ON cards WHEN OLD.number IS NOT NULL BEGIN SELECT RAISE(ABORT, 'a card keeps its number'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER cards_end_for_ever BEFORE UPDATE ON cards WHEN OLD.state IN ('revoked', 'expired', 'replaced', 'spoiled', 'cancelled') BEGIN SELECT RAISE(ABORT, 'a card that has ended stays as it is'); END;
+-- +goose StatementEnd
