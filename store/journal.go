@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,8 +93,12 @@ func (db *DB) VerifyJournal(ctx context.Context, progress func(done, all int64))
 		return JournalReport{}, fmt.Errorf("reading the journal: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
+	return verify(ctx, tx, progress)
+}
+
+func verify(ctx context.Context, tx *sql.Tx, progress func(done, all int64)) (JournalReport, error) {
 	v := verification{ctx: ctx, tx: tx, last: make(map[string]rowDigest), progress: progress}
-	err = v.walk()
+	err := v.walk()
 	if err != nil {
 		return v.report, err
 	}

@@ -162,9 +162,11 @@ func OpenReadOnly(config Config) (*DB, error) {
 	return &DB{config: config, readers: readers, changed: make(chan struct{})}, nil
 }
 
-// Close waits for the change under way and closes the ledger.
+// Close waits for the change under way and closes the ledger. The writer goes
+// last: then SQLite moves what its log holds into the file, which is whole by
+// itself, for a backup.
 func (db *DB) Close() error {
-	var errs []error
+	errs := []error{db.readers.Close()}
 	if db.writers != nil {
 		release, err := db.turn.take(context.Background(), ordinary)
 		if err == nil {
@@ -173,7 +175,6 @@ func (db *DB) Close() error {
 		}
 		errs = append(errs, db.writers.Close())
 	}
-	errs = append(errs, db.readers.Close())
 	return errors.Join(errs...)
 }
 

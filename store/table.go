@@ -182,15 +182,16 @@ func (o octets) Scan(v any) error {
 	return nil
 }
 
-// text reads a column of text and nothing that could pass for it.
-type text struct{ into *string }
+// exact reads a column of one type and nothing that database/sql would convert
+// to it.
+type exact[T int64 | string] struct{ into *T }
 
 // Scan implements sql.Scanner.
-func (t text) Scan(v any) error {
-	s, ok := v.(string)
+func (e exact[T]) Scan(v any) error {
+	value, ok := v.(T)
 	if !ok {
-		return fmt.Errorf("%w: want text, got %T", ErrRow, v)
+		return fmt.Errorf("%w: want %T, got %T", ErrRow, *e.into, v)
 	}
-	*t.into = s
+	*e.into = value
 	return nil
 }

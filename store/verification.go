@@ -108,7 +108,7 @@ func scanEvent(rows *sql.Rows) (audit.Event, audit.Digest, error) {
 	var e audit.Event
 	var hash audit.Digest
 	var at int64
-	err := rows.Scan(&e.Sequence, &at, text{&e.Actor}, text{&e.Action}, octets{e.Leaves[:]}, octets{e.Previous[:]}, octets{hash[:]})
+	err := rows.Scan(exact[int64]{&e.Sequence}, exact[int64]{&at}, exact[string]{&e.Actor}, exact[string]{&e.Action}, octets{e.Leaves[:]}, octets{e.Previous[:]}, octets{hash[:]})
 	if err != nil {
 		return e, hash, fmt.Errorf("reading an event: %w", err)
 	}
@@ -122,7 +122,7 @@ type leafReader struct {
 	pending *audit.Opened
 	// of pending
 	event    int64
-	position int
+	position int64
 }
 
 func (r *leafReader) of(event int64) ([]audit.Opened, error) {
@@ -140,7 +140,7 @@ func (r *leafReader) of(event int64) ([]audit.Opened, error) {
 		if r.event < event {
 			return nil, fmt.Errorf("%w: leaves of event %d without their event", audit.ErrLeaves, r.event)
 		}
-		if r.position != len(out) {
+		if r.position != int64(len(out)) {
 			return nil, fmt.Errorf("%w: leaf %d of event %d is out of its place", audit.ErrLeaves, r.position, event)
 		}
 		out = append(out, *r.pending)
@@ -167,7 +167,7 @@ func (r *leafReader) next() error {
 	}
 	var o audit.Opened
 	var subject, salt, clear any
-	err := r.rows.Scan(&r.event, octets{o.Commitment[:]}, &subject, &salt, &clear, &r.position)
+	err := r.rows.Scan(exact[int64]{&r.event}, octets{o.Commitment[:]}, &subject, &salt, &clear, exact[int64]{&r.position})
 	if err != nil {
 		return fmt.Errorf("reading a leaf: %w", err)
 	}
@@ -175,7 +175,7 @@ func (r *leafReader) next() error {
 	if !o.Erased {
 		var ok bool
 		o.Leaf.Clear, ok = clear.([]byte)
-		err = errors.Join(text{&o.Leaf.Subject}.Scan(subject), octets{o.Leaf.Salt[:]}.Scan(salt))
+		err = errors.Join(exact[string]{&o.Leaf.Subject}.Scan(subject), octets{o.Leaf.Salt[:]}.Scan(salt))
 		if err == nil && !ok {
 			err = fmt.Errorf("%w: its clear text is a %T", ErrRow, clear)
 		}
