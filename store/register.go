@@ -83,12 +83,16 @@ func (i *Import) Events(ctx context.Context, events []registry.Event) error {
 func (i *Import) Contacts(ctx context.Context, contacts []registry.Contact) error {
 	return i.slice(ctx, func(t *transaction) error {
 		for _, c := range contacts {
-			err := t.exec(`INSERT INTO contacts (person, recipient, complement, street, locality, postcode, city, country, phone, email, updated, import_id)
+			updated, err := columnValue(c.Updated)
+			if err != nil {
+				return fmt.Errorf("saving a contact: %w", err)
+			}
+			err = t.exec(`INSERT INTO contacts (person, recipient, complement, street, locality, postcode, city, country, phone, email, updated, import_id)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 				ON CONFLICT (person) DO UPDATE SET recipient = excluded.recipient, complement = excluded.complement, street = excluded.street,
 				locality = excluded.locality, postcode = excluded.postcode, city = excluded.city, country = excluded.country,
 				phone = excluded.phone, email = excluded.email, updated = excluded.updated, import_id = excluded.import_id`,
-				string(c.ID), c.Recipient, c.Complement, c.Street, c.Locality, c.PostalCode, c.City, c.Country, c.Phone, c.Email, c.Updated.UnixMilli(), i.id)
+				string(c.ID), c.Recipient, c.Complement, c.Street, c.Locality, c.PostalCode, c.City, c.Country, c.Phone, c.Email, updated, i.id)
 			if err != nil {
 				return fmt.Errorf("saving a contact: %w", err)
 			}
