@@ -119,7 +119,7 @@ func appendFields(line []byte, fields ...string) []byte {
 }
 
 // appendRow writes one practice in the documented order of columns.
-func (o *Professional) appendRow(line []byte, row int) []byte {
+func (o Professional) appendRow(line []byte, row int) []byte {
 	id, practice, s := string(o.Person.ID), &o.Person.Practices[row], o.practices[row].structure
 	family, given := o.written()
 	profession := strconv.Itoa(int(practice.Profession))

@@ -228,3 +228,26 @@ func TestTechnicalCertificatesOpenDoorsAndOthersDoNot(t *testing.T) {
 		t.Errorf("the foreign authority does not trust itself: server %v, client %v", atServer, atClient)
 	}
 }
+
+func TestEveryEligiblePersonFitsOnACard(t *testing.T) {
+	h := newHierarchy(t, testpki.Options{Root: hsm.P384, Issuing: hsm.P256})
+	profile, err := profiles.Compile(profiles.CPSAuthentication, h.Issuing.Issuer, h.Issuing.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := newCard(t, hsm.P256).SPKI(card.Authentication)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, one := range testpki.NewPopulation(6, 4000).Eligible() {
+		_, err = profile.Check(profiles.Leaf{
+			Serial: testpki.NewSerial(), NotBefore: h.Issuing.Certificate.NotBefore, SPKI: spki, Number: "2800636234",
+			Holder: profiles.Holder{
+				ID: one.Person.ID, FamilyName: one.Person.FamilyName, GivenName: one.Person.GivenName, Profession: one.Profession(),
+			},
+		})
+		if err != nil {
+			t.Errorf("person %d, %s %s: %v", i, one.Person.GivenName, one.Person.FamilyName, err)
+		}
+	}
+}

@@ -276,7 +276,7 @@ func (p *Population) befall(i int, one *Professional) {
 var afterEvents = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // Profession returns the first profession that the person practises other than as a student, 0 if there is none.
-func (o *Professional) Profession() registry.ProfessionCode {
+func (o Professional) Profession() registry.ProfessionCode {
 	for _, practice := range o.Person.Practices {
 		if practice.Category != registry.CategoryStudent {
 			return practice.Profession
@@ -286,7 +286,7 @@ func (o *Professional) Profession() registry.ProfessionCode {
 }
 
 // Professions returns every profession for which the person may have a CPS, were it not for the events.
-func (o *Professional) Professions() []registry.ProfessionCode {
+func (o Professional) Professions() []registry.ProfessionCode {
 	var codes []registry.ProfessionCode
 	for _, practice := range o.Person.Practices {
 		if practice.Category != registry.CategoryStudent && !slices.Contains(codes, practice.Profession) {
@@ -298,7 +298,7 @@ func (o *Professional) Professions() []registry.ProfessionCode {
 
 // Ready returns nil if a CPS of Profession can be ordered and sent, and else the reason: an error of registry.Eligible or
 // registry.ErrIncompleteAddress.
-func (o *Professional) Ready() error {
+func (o Professional) Ready() error {
 	err := registry.Eligible(o.Person, o.Profession(), o.Events, afterEvents)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (o *Professional) Ready() error {
 }
 
 // written returns the names as the persons file spells them: mostly composed, for some letter by letter with their marks.
-func (o *Professional) written() (family, given string) {
+func (o Professional) written() (family, given string) {
 	if o.decomposed {
 		return norm.NFD.String(o.Person.FamilyName), norm.NFD.String(o.Person.GivenName)
 	}

@@ -144,7 +144,7 @@ func TestSharesAreKept(t *testing.T) {
 	}
 }
 
-func TestNumbersAreFictitiousValidAndUnique(t *testing.T) {
+func TestNumbersAndPracticesAreUnique(t *testing.T) {
 	seen := map[registry.NationalID]bool{}
 	for _, one := range testpki.NewPopulation(1<<63, 20000).All() {
 		id, err := registry.ParseNationalID(string(one.Person.ID))
@@ -152,6 +152,13 @@ func TestNumbersAreFictitiousValidAndUnique(t *testing.T) {
 			t.Fatalf("%s: %v, seen %v", id, err, seen[id])
 		}
 		seen[id] = true
+		structures := map[string]bool{}
+		for _, practice := range one.Person.Practices {
+			structures[practice.StructureID] = true
+		}
+		if len(structures) != len(one.Person.Practices) {
+			t.Fatalf("%s practises twice in one structure", id)
+		}
 	}
 }
 
