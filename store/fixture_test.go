@@ -235,22 +235,26 @@ var feedKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 func imageOf(t testing.TB, db *DB) *feed.Image {
 	t.Helper()
 	image := feed.NewImage(feedKey().Public())
+	var all []feed.Record
+	var end uint64
+	var hash feed.Hash
 	for {
-		records, end, hash, err := db.Records(context.Background(), image.Sequence(), 1000)
+		records, last, lastHash, err := db.Records(context.Background(), uint64(len(all)), 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		head, err := feed.Sign(feedKey(), end, hash, dawn.AddDate(1, 0, 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = image.Apply(records, head)
-		if err != nil {
-			t.Fatalf("the feed up to %d: %v", end, err)
-		}
+		all, end, hash = append(all, records...), last, lastHash
 		if len(records) == 0 {
 			break
 		}
+	}
+	head, err := feed.Sign(feedKey(), end, hash, dawn.AddDate(1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = image.Apply(all, head)
+	if err != nil {
+		t.Fatalf("the feed up to %d: %v", end, err)
 	}
 	alarms, _ := image.Alarms()
 	if alarms > 0 {
