@@ -154,7 +154,22 @@ func (p *Population) Person(i int) Professional {
 }
 
 func (p *Population) personStream(i int) *rand.Rand {
-	return rand.New(rand.NewPCG(p.seed^personStream, uint64(i)*0x9e3779b97f4a7c15))
+	return stream(p.seed, personStream, i)
+}
+
+// stream is the source of all that is drawn for one purpose about one thing. Seeds and indices are neighbours, and PCG
+// begins alike from neighbours, so both are spread first.
+func stream(seed, purpose uint64, index int) *rand.Rand {
+	high := spread(seed ^ purpose)
+	return rand.New(rand.NewPCG(high, spread(high+uint64(index))))
+}
+
+// spread is the finaliser of SplitMix64: it makes neighbours differ in half of their bits.
+func spread(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // rowsOf draws how many lines a person has in the persons file; it is the first draw, so that a writer can skip.
@@ -239,7 +254,7 @@ func contactOf(r *rand.Rand, i int, person registry.Person) registry.Contact {
 
 // befall draws the events of a person and whether there is an address.
 func (p *Population) befall(i int, one *Professional) {
-	r := rand.New(rand.NewPCG(p.seed^misfortuneStream, uint64(i)*0x9e3779b97f4a7c15))
+	r := stream(p.seed, misfortuneStream, i)
 	draw, day := r.Float64(), time.Date(2024, time.January, 1+r.IntN(600), 0, 0, 0, 0, time.UTC)
 	tell := func(kind registry.EventKind, day time.Time) {
 		one.Events = append(one.Events, registry.Event{ID: one.Person.ID, Kind: kind, Date: day, Source: one.authority})

@@ -125,7 +125,7 @@ func TestSharesAreKept(t *testing.T) {
 			reinstated++
 		}
 	}
-	for i, want := range []struct{ least, most int }{{6000, 7000}, {400, 600}, {400, 600}, {400, 600}, {400, 600}, {150, 400}, {600, 900}} {
+	for i, want := range []struct{ least, most int }{{6700, 7300}, {400, 600}, {400, 600}, {400, 600}, {400, 600}, {150, 400}, {600, 900}} {
 		if counts[i] < want.least || counts[i] > want.most {
 			t.Errorf("%v: %d of %d", reasons[i], counts[i], n)
 		}
@@ -176,6 +176,21 @@ func TestAPopulationIsTheSameForTheSameSeed(t *testing.T) {
 	larger := testpki.NewPopulation(1, 3000)
 	if !reflect.DeepEqual(larger.Person(299).Person, testpki.NewPopulation(1, 300).Person(299).Person) {
 		t.Error("a larger population begins with other people")
+	}
+}
+
+func TestNeighboursDoNotResembleEachOther(t *testing.T) {
+	women, streets := 0, map[string]bool{}
+	for seed := range uint64(50) {
+		for _, one := range testpki.NewPopulation(seed, 10).All() {
+			if one.Person.Civility == "MME" {
+				women++
+			}
+			streets[one.Person.Practices[0].Address.Street] = true
+		}
+	}
+	if women < 310 || women > 390 || len(streets) < 450 {
+		t.Errorf("of 500 there are %d women, in %d streets", women, len(streets))
 	}
 }
 

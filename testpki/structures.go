@@ -99,7 +99,7 @@ var places = []place{
 
 // structureOf makes the structure of a number below 99000.
 func structureOf(seed uint64, number int) *structure {
-	r := rand.New(rand.NewPCG(seed^structureStream, uint64(number)))
+	r := stream(seed, structureStream, number)
 	k := kindOf(number)
 	s := &structure{
 		sector: k.sector, place: pick(r, places), way: pick(r, ways), street: pick(r, streets),
