@@ -131,13 +131,20 @@ func (s *Server) importContacts(w *transfer, r *http.Request) error {
 	})
 }
 
+// rppsLength is how an RPPS number alone is told from a national identifier,
+// none of which has eleven characters.
+const rppsLength = 11
+
 // holderID reads a national identifier, or an RPPS number alone.
 func holderID(text string) (registry.NationalID, error) {
-	rpps, err := registry.ParseRPPS(text)
-	if err == nil {
-		return rpps.NationalID(), nil
+	if len(text) != rppsLength {
+		return registry.ParseNationalID(text)
 	}
-	return registry.ParseNationalID(text)
+	number, err := registry.ParseRPPS(text)
+	if err != nil {
+		return "", err
+	}
+	return number.NationalID(), nil
 }
 
 func (s *Server) person(w *transfer, r *http.Request) error {
