@@ -157,19 +157,9 @@ func (p *Population) personStream(i int) *rand.Rand {
 	return stream(p.seed, personStream, i)
 }
 
-// stream is the source of all that is drawn for one purpose about one thing. Seeds and indices are neighbours, and PCG
-// begins alike from neighbours, so both are spread first.
+// stream is the source of all that is drawn for one purpose about one thing.
 func stream(seed, purpose uint64, index int) *rand.Rand {
-	high := spread(seed ^ purpose)
-	return rand.New(rand.NewPCG(high, spread(high+uint64(index))))
-}
-
-// spread is the finaliser of SplitMix64: it makes neighbours differ in half of their bits.
-func spread(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	return rand.New(rand.NewPCG(seed^purpose, uint64(index)))
 }
 
 // rowsOf draws how many lines a person has in the persons file; it is the first draw, so that a writer can skip.
