@@ -54,8 +54,15 @@ func (s *Server) applications(w *transfer, r *http.Request) error {
 		}
 		return nil
 	}
-	w.stop() // nobody wants the rest
-	<-done   // and the reader has let go of the body
+	if w.status < http.StatusBadRequest {
+		w.stop() // the caller left
+		<-done
+		return failure
+	}
+	_ = w.control.Flush()
+	w.linger()
+	<-done
+	_, _ = io.Copy(io.Discard, r.Body) // until he took notice
 	return failure
 }
 

@@ -226,6 +226,16 @@ func TestRegisterFilesComeInSlices(t *testing.T) {
 	}
 }
 
+func TestAForeignFileIsRefusedWhileItIsStillComing(t *testing.T) {
+	s := newSite(t)
+	file := strings.NewReader(strings.Repeat("a;b;c\n", 10<<20))
+	_, err := s.as(officer.SecurityOfficer).Import(t.Context(), client.Persons, "", file, nil)
+	wantProblem(t, err, "foreign-file", 422)
+	if s.kind != "" {
+		t.Fatal("a foreign file left an import")
+	}
+}
+
 func records(n int) []feed.Record {
 	out := make([]feed.Record, n)
 	for i := range out {

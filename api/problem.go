@@ -110,7 +110,12 @@ func (s *Server) refuse(w http.ResponseWriter, p *client.Problem) {
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		b = []byte("{}") // a struct of texts and numbers always encodes
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a caller who left hears nothing
+	_, _ = w.Write(b) // a caller who left hears nothing
 }

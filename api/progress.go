@@ -74,9 +74,19 @@ func (t *transfer) Read(b []byte) (int, error) {
 func (t *transfer) Close() error { return t.body.Close() }
 
 // stop makes a Read under way, and all further ones, fail.
-func (t *transfer) stop() {
+func (t *transfer) stop() { t.end(time.Unix(1, 0)) }
+
+// lingering is how long a caller who was refused in the middle of sending has
+// to take notice: closing the connection under him would tear the refusal out of
+// his hands (RFC 9112 §9.6).
+const lingering = time.Second
+
+// linger lets reading go on for a last while.
+func (t *transfer) linger() { t.end(t.clock().Add(lingering)) }
+
+func (t *transfer) end(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stopped = true
-	_ = t.control.SetReadDeadline(time.Unix(1, 0))
+	_ = t.control.SetReadDeadline(at)
 }
