@@ -215,8 +215,7 @@ func (t *transaction) closeAttempt(s card.Signed) error {
 	if n != 1 {
 		return fmt.Errorf("%w: attempt %d at order %s is not open", card.ErrStale, s.Attempt.Attempt, s.Order)
 	}
-	n, err = t.update(intents, "state = 'recorded' WHERE order_id = $1 AND attempt = $2 AND state = 'intent' AND epoch = $3",
-		s.Order, s.Attempt.Attempt, t.db.epoch)
+	n, err = t.update(intents, "state = 'recorded' WHERE order_id = $1 AND attempt = $2 AND state = 'intent'", s.Order, s.Attempt.Attempt)
 	if err != nil {
 		return err
 	}
@@ -342,7 +341,7 @@ func (db *DB) AbandonEarlier(ctx context.Context) (int, error) {
 
 // openAttempts lists the attempts that an earlier epoch left open.
 func (t *transaction) openAttempts() ([]card.Attempt, error) {
-	rows, err := t.query("SELECT order_id, attempt FROM attempts WHERE state = 'intent' AND epoch < $1 ORDER BY order_id", t.db.epoch)
+	rows, err := t.query("SELECT order_id, attempt FROM attempts WHERE state = 'intent' AND epoch < $1 ORDER BY epoch, order_id", t.db.epoch)
 	if err != nil {
 		return nil, fmt.Errorf("reading attempts: %w", err)
 	}

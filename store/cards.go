@@ -203,7 +203,8 @@ func (t *transaction) settle(c card.Change) error {
 		_, err := t.update(orders, "state = 'closed' WHERE state <> 'closed' AND id = (SELECT order_id FROM cards WHERE id = $1)", c.Card)
 		return err
 	case card.Spoiled:
-		_, err := t.update(attempts, "state = 'spoiled', closed = $1 WHERE card_id = $2 AND state = 'recorded'", c.At, c.Card)
+		_, err := t.update(attempts, "state = 'spoiled', closed = $1 WHERE order_id = (SELECT order_id FROM cards WHERE id = $2) AND card_id = $2 AND state = 'recorded'",
+			c.At, c.Card)
 		if err != nil {
 			return err
 		}

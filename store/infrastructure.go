@@ -87,7 +87,7 @@ func (t *transaction) bindInfrastructureKey(i card.Intent, renewal bool) error {
 		return card.ErrKeyKnown
 	}
 	var others int
-	err = t.row("SELECT COUNT(*) FROM intents WHERE key_fingerprint = $1 AND subject <> $2", i.Key[:], i.Subject).Scan(&others)
+	err = t.row("SELECT COUNT(*) FROM intents WHERE order_id IS NULL AND key_fingerprint = $1 AND subject <> $2", i.Key[:], i.Subject).Scan(&others)
 	if err != nil {
 		return fmt.Errorf("looking a key up: %w", err)
 	}

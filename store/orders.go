@@ -82,10 +82,20 @@ func (db *DB) Order(ctx context.Context, id card.OrderID) (card.Order, error) {
 // Orders lists orders of a bureau (all bureaux if empty) in a state (all if
 // empty), oldest first, after the given one, at most limit.
 func (db *DB) Orders(ctx context.Context, bureau string, state card.OrderState, after card.OrderID, limit int) ([]card.Order, error) {
-	rows, err := db.readers.QueryContext(ctx, "SELECT "+orderColumns+` FROM orders o
-		WHERE ($1 = '' OR o.bureau = $1) AND ($2 = '' OR o.state = $2)
-		AND ($3 = '' OR (o.created, o.id) > (SELECT p.created, p.id FROM orders p WHERE p.id = $3))
-		ORDER BY o.created, o.id LIMIT $4`, bureau, string(state), string(after), limit)
+	// Only what is asked for is in the statement: an index serves each case.
+	statement, args := "SELECT "+orderColumns+" FROM orders o WHERE o.id <> ''", []any{}
+	for _, condition := range []struct{ text, value string }{
+		{"o.bureau = $%d", bureau},
+		{"o.state = $%d", string(state)},
+		{"(o.created, o.id) > (SELECT p.created, p.id FROM orders p WHERE p.id = $%d)", string(after)},
+	} {
+		if condition.value != "" {
+			args = append(args, condition.value)
+			statement += " AND " + fmt.Sprintf(condition.text, len(args))
+		}
+	}
+	args = append(args, limit)
+	rows, err := db.readers.QueryContext(ctx, statement+fmt.Sprintf(" ORDER BY o.created, o.id LIMIT $%d", len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing orders: %w", err)
 	}

@@ -94,7 +94,8 @@ CREATE TABLE orders (
     challenge_signature      TEXT   NOT NULL,
     created                  BIGINT NOT NULL
 );
-CREATE INDEX orders_by_bureau ON orders (bureau, state, created);
+CREATE INDEX orders_by_bureau ON orders (bureau, state, created, id);
+CREATE INDEX orders_by_time ON orders (created, id);
 
 CREATE TABLE cards (
     id         BIGINT NOT NULL PRIMARY KEY,
@@ -148,6 +149,7 @@ CREATE TABLE attempts (
     closed    BIGINT,
     PRIMARY KEY (order_id, attempt)
 );
+CREATE INDEX attempts_intent ON attempts (epoch, order_id) WHERE state = 'intent';
 CREATE UNIQUE INDEX attempts_one_open ON attempts (order_id) WHERE state IN ('intent', 'recorded');
 
 CREATE TABLE intents (
@@ -170,6 +172,7 @@ CREATE TABLE intents (
 );
 CREATE UNIQUE INDEX intents_by_attempt ON intents (order_id, attempt, use) WHERE order_id IS NOT NULL;
 CREATE INDEX intents_open ON intents (epoch) WHERE state = 'intent';
+CREATE INDEX intents_of_infrastructure ON intents (key_fingerprint) WHERE order_id IS NULL;
 
 CREATE TABLE certificates (
     issuer    BYTEA  NOT NULL,
@@ -202,6 +205,7 @@ CREATE TABLE loss_reports (
     committed    BIGINT NOT NULL,
     reporter     TEXT   NOT NULL
 );
+CREATE INDEX loss_reports_by_card ON loss_reports (card_id);
 
 CREATE TABLE feed (
     sequence  BIGINT NOT NULL PRIMARY KEY,
