@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -269,10 +270,14 @@ func TestTheFeedWaitsForNews(t *testing.T) {
 		err     error
 	}
 	done := make(chan result)
+	s.looked = make(chan struct{}, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // half of the waiting
+	defer cancel()
 	go func() {
-		got, _, err := c.Feed(t.Context(), 0, 30*time.Second)
+		got, _, err := c.Feed(ctx, 0, 30*time.Second)
 		done <- result{got, err}
 	}()
+	<-s.looked // the feed was read, and was empty
 	s.mu.Lock()
 	s.records = records(1)
 	close(s.changed)

@@ -112,6 +112,7 @@ type house struct {
 	kind      string
 	records   []feed.Record
 	changed   chan struct{}
+	looked    chan struct{} // if not nil, hears of each reading of the feed
 	issuerSet []client.Issuer
 	revoked   card.Reason
 }
@@ -276,6 +277,9 @@ func (h *house) Issuers(context.Context) ([]client.Issuer, error) { return h.iss
 func (h *house) Records(_ context.Context, after uint64, limit int) ([]feed.Record, uint64, feed.Hash, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.looked != nil {
+		h.looked <- struct{}{}
+	}
 	var out []feed.Record
 	for _, r := range h.records {
 		if r.Sequence > after && len(out) < limit {
