@@ -52,8 +52,8 @@ type Config struct {
 	Ledger    Ledger
 	// Cards signs the certificates of cards.
 	Cards *Issuer
-	// Profiles are those of Cards, one for each certificate of each card type
-	// that is issued.
+	// Profiles are those of Cards, one for each use of each card type that is
+	// issued.
 	Profiles []*profiles.Profile
 	// Gate says whether the certificates of a new card are good at once.
 	Gate card.Gate
@@ -65,8 +65,8 @@ type Config struct {
 	// Queue is how many chunks may be under way; one more is refused with
 	// ErrBusy. 1 to 1024; 0 means 64.
 	Queue int
-	// Signers is how many signatures are asked for at a time, as many as the
-	// HSM has sessions. 1 to 64; 0 means 4.
+	// Signers is how many signatures the authority asks for at a time, all
+	// chunks together: as many as the HSM has sessions. 1 to 64; 0 means 4.
 	Signers int
 	// Now is business time; nil means time.Now.
 	Now func() time.Time
@@ -97,10 +97,39 @@ func (c *Config) complete() error {
 	case c.Signers < 1 || c.Signers > 64:
 		return fmt.Errorf("%w: signers is 1 to 64, not %d", ErrConfig, c.Signers)
 	}
+	return c.Keys.Validate()
+}
+
+// kinds files the profiles by card type and use. A type has all its
+// certificates or none.
+func (c *Config) kinds() (map[kind]*profiles.Profile, error) {
+	given := make(map[profiles.Name]*profiles.Profile, len(c.Profiles))
 	for _, p := range c.Profiles {
-		if p.Issuer().KeyID != c.Cards.KeyID() {
-			return fmt.Errorf("%w: profile %s is another issuer's", ErrConfig, p.Name())
+		err := c.Cards.fits(p)
+		if err != nil {
+			return nil, err
+		}
+		if given[p.Name()] != nil {
+			return nil, fmt.Errorf("%w: profile %s is there twice", ErrConfig, p.Name())
+		}
+		given[p.Name()] = p
+	}
+	out := make(map[kind]*profiles.Profile, len(given))
+	for _, t := range []card.Type{card.CPS, card.CPF, card.CPE, card.CPA} {
+		found := 0
+		for _, use := range card.Uses {
+			name, ok := profiles.ForCard(t, use)
+			if p := given[name]; ok && p != nil {
+				out[kind{t, use}] = p
+				found++
+			}
+		}
+		if found != 0 && found != len(card.Uses) {
+			return nil, fmt.Errorf("%w: a %s has %d certificates, there are profiles for %d", ErrConfig, t, len(card.Uses), found)
 		}
 	}
-	return c.Keys.Validate()
+	if len(out) == 0 || len(out) != len(given) {
+		return nil, fmt.Errorf("%w: %d of %d profiles are of cards", ErrConfig, len(out), len(given))
+	}
+	return out, nil
 }

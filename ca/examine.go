@@ -36,6 +36,9 @@ func (a *Authority) examine(application card.Application, d card.Dossier, reques
 		}
 		keys[use] = key
 	}
+	if keys[card.Authentication].fingerprint == keys[card.Signature].fingerprint {
+		return examined{}, fmt.Errorf("both uses have the same key: %w", card.ErrKeyKnown)
+	}
 	err := bound(application, d, keys)
 	if err != nil {
 		return examined{}, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"cpsca/card"
@@ -23,6 +22,8 @@ type Authority struct {
 	config   Config
 	profiles map[kind]*profiles.Profile
 	queue    chan struct{} // one token per chunk under way
+	signers  chan struct{} // one token per signature asked for
+	owed     owed
 }
 
 type kind struct {
@@ -36,18 +37,14 @@ func New(config Config) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{config: config, profiles: make(map[kind]*profiles.Profile), queue: make(chan struct{}, config.Queue)}
-	for _, p := range config.Profiles {
-		for _, t := range []card.Type{card.CPS, card.CPE} {
-			for _, use := range card.Uses {
-				name, ok := profiles.ForCard(t, use)
-				if ok && name == p.Name() {
-					a.profiles[kind{t, use}] = p
-				}
-			}
-		}
+	kinds, err := config.kinds()
+	if err != nil {
+		return nil, err
 	}
-	return a, nil
+	return &Authority{
+		config: config, profiles: kinds,
+		queue: make(chan struct{}, config.Queue), signers: make(chan struct{}, config.Signers),
+	}, nil
 }
 
 // Issued is one certificate of an answer.
@@ -113,16 +110,53 @@ func (a *Authority) Issue(ctx context.Context, requester, bureau string, applica
 
 // issue answers the applications with the given indices, of different orders.
 func (a *Authority) issue(ctx context.Context, requester, bureau string, applications []card.Application, chunk []int, answers []Answer) error {
+	err := a.settle(ctx)
+	if err != nil {
+		return err
+	}
+	results := make([]examined, len(applications))
+	open, err := a.look(ctx, requester, bureau, applications, chunk, results, answers)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	// From here on the work is not for the caller alone: what is intended must
+	// come to an end.
+	ctx = context.WithoutCancel(ctx)
+	err = a.attempt(ctx, requester, results, open, answers)
+	if err != nil {
+		return err
+	}
+	// Who finds an order closed that was open a moment ago may have met the
+	// same application on another connection: then its answer is this one's.
+	var closed []int
+	for _, i := range open {
+		if errors.Is(answers[i].Err, card.ErrOrderClosed) {
+			closed = append(closed, i)
+		}
+	}
+	if len(closed) == 0 {
+		return nil
+	}
+	open, err = a.look(ctx, requester, bureau, applications, closed, results, answers)
+	for _, i := range open {
+		answers[i].Err = card.ErrInFlight
+	}
+	return err
+}
+
+// look reads the orders of some applications in one snapshot and examines each
+// against its own. It answers what is refused or was issued before, and returns
+// the rest.
+func (a *Authority) look(ctx context.Context, requester, bureau string, applications []card.Application, chunk []int, results []examined, answers []Answer) ([]int, error) {
 	ids := make([]card.OrderID, len(chunk))
 	for n, i := range chunk {
 		ids[n] = applications[i].Order
 	}
 	dossiers, err := a.config.Directory.Dossiers(ctx, bureau, ids)
 	if err != nil {
-		return fmt.Errorf("reading orders: %w", err)
+		return nil, fmt.Errorf("reading orders: %w", err)
 	}
 	now := a.config.Now().UTC().Truncate(time.Second)
-	results := make([]examined, len(applications))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range chunk {
@@ -148,90 +182,7 @@ func (a *Authority) issue(ctx context.Context, requester, bureau string, applica
 			open = append(open, i)
 		}
 	}
-	// From here on the work is not for the caller alone: what is intended must
-	// come to an end.
-	return a.attempt(context.WithoutCancel(ctx), requester, results, open, answers)
-}
-
-// attempt carries examined applications through intent, signature and record.
-func (a *Authority) attempt(ctx context.Context, requester string, results []examined, open []int, answers []Answer) error {
-	if len(open) == 0 {
-		return nil
-	}
-	attempts := make([]card.Attempt, len(open))
-	for n, i := range open {
-		attempts[n] = results[i].attempt
-	}
-	refusals, err := a.config.Ledger.Intend(ctx, attempts)
-	if err != nil {
-		return err
-	}
-	signed := make([]card.Signed, len(open))
-	var g errgroup.Group
-	g.SetLimit(a.config.Signers)
-	for n, i := range open {
-		if refusals[n] != nil {
-			answers[i].Err = refusals[n]
-			continue
-		}
-		signed[n] = card.Signed{Attempt: attempts[n], Signatures: make([][]byte, len(results[i].checked))}
-		for s, checked := range results[i].checked {
-			g.Go(func() error {
-				signature, err := a.config.Cards.sign(ctx, checked)
-				signed[n].Signatures[s] = signature // nil if it failed
-				return err
-			})
-		}
-	}
-	failure := g.Wait()
-	return a.record(ctx, requester, open, signed, answers, failure)
-}
-
-// record writes what was signed and abandons the rest. failure is the first
-// error that signing met, if any.
-func (a *Authority) record(ctx context.Context, requester string, open []int, signed []card.Signed, answers []Answer, failure error) error {
-	var whole []card.Signed
-	var broken []card.Attempt
-	for n, i := range open {
-		switch {
-		case answers[i].Err != nil:
-		case slices.ContainsFunc(signed[n].Signatures, func(s []byte) bool { return s == nil }):
-			answers[i].Err = fmt.Errorf("%w: %w", ErrAbandoned, failure)
-			broken = append(broken, signed[n].Attempt)
-		default:
-			whole = append(whole, signed[n])
-		}
-	}
-	if len(broken) > 0 {
-		err := a.config.Ledger.Abandon(ctx, requester, broken)
-		if err != nil {
-			return err
-		}
-	}
-	if len(whole) == 0 {
-		return nil
-	}
-	err := a.config.Ledger.Record(ctx, whole, a.config.Gate)
-	if err != nil {
-		return a.unrecorded(ctx, requester, whole, err)
-	}
-	for n, i := range open {
-		if answers[i].Err == nil {
-			answers[i].Certificates, answers[i].Err = joined(signed[n])
-		}
-	}
-	return nil
-}
-
-// unrecorded ends attempts whose record failed. What the ledger did record in
-// spite of the error is no open intent any more and stays; sending the chunk
-// again returns it.
-func (a *Authority) unrecorded(ctx context.Context, requester string, whole []card.Signed, cause error) error {
-	attempts := make([]card.Attempt, len(whole))
-	for n, s := range whole {
-		attempts[n] = s.Attempt
-	}
-	return errors.Join(fmt.Errorf("recording certificates: %w", cause), a.config.Ledger.Abandon(ctx, requester, attempts))
+	return open, nil
 }
 
 func joined(s card.Signed) ([]Issued, error) {

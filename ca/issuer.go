@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -27,6 +28,7 @@ type Issuer struct {
 	algorithm   profiles.SignatureAlgorithm
 	signer      Signer
 	bad         atomic.Int32 // signatures in a row that did not verify
+	stopped     atomic.Bool  // never goes back: a good signature that was under way meanwhile proves nothing
 }
 
 // NewIssuer joins a CA certificate and its key. The key must be the
@@ -54,12 +56,44 @@ func (i *Issuer) KeyID() card.KeyID { return i.keyID }
 // Certificate is the issuer's own certificate; not to be changed.
 func (i *Issuer) Certificate() *x509.Certificate { return i.certificate }
 
+// fits refuses a profile with ErrConfig unless it was compiled for this very
+// issuer: what it checks would otherwise be signed by somebody else, or with
+// another algorithm than the certificate says.
+func (i *Issuer) fits(p *profiles.Profile) error {
+	if p == nil {
+		return fmt.Errorf("%w: a profile is missing", ErrConfig)
+	}
+	of := p.Issuer()
+	switch {
+	case of.KeyID != i.keyID:
+		return fmt.Errorf("%w: profile %s is another issuer's", ErrConfig, p.Name())
+	case of.Algorithm != i.algorithm:
+		return fmt.Errorf("%w: profile %s says %s, the issuer's key signs by %s", ErrConfig, p.Name(), of.Algorithm, i.algorithm)
+	case i.certificate == nil:
+		return nil
+	case !bytes.Equal(of.Name, i.certificate.RawSubject):
+		return fmt.Errorf("%w: profile %s names the issuer otherwise than its certificate does", ErrConfig, p.Name())
+	case of.NotBefore.Before(i.certificate.NotBefore) || of.NotAfter.After(i.certificate.NotAfter):
+		return fmt.Errorf("%w: profile %s reaches beyond the validity of its issuer", ErrConfig, p.Name())
+	}
+	return nil
+}
+
+// ready is ErrStopped once the issuer was stopped.
+func (i *Issuer) ready() error {
+	if i.stopped.Load() {
+		return ErrStopped
+	}
+	return nil
+}
+
 // sign spends a checked certificate: one entry into the HSM, then
-// verification with the public key. ErrSignature after two in a row makes
-// every further call ErrStopped.
+// verification with the public key. ErrSignature twice in a row makes every
+// further call ErrStopped.
 func (i *Issuer) sign(ctx context.Context, checked *profiles.Checked) ([]byte, error) {
-	if i.bad.Load() >= badInARow {
-		return nil, ErrStopped
+	err := i.ready()
+	if err != nil {
+		return nil, err
 	}
 	tbs, err := checked.Spend()
 	if err != nil {
@@ -74,7 +108,9 @@ func (i *Issuer) sign(ctx context.Context, checked *profiles.Checked) ([]byte, e
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	if !verified(i.public, hash, digest, signature) {
-		i.bad.Add(1)
+		if i.bad.Add(1) >= badInARow {
+			i.stopped.Store(true)
+		}
 		return nil, ErrSignature
 	}
 	i.bad.Store(0)

@@ -92,6 +92,9 @@ func prove(request *x509.CertificateRequest, challenge string) error {
 	if err != nil {
 		return err
 	}
+	if challenge == "" { // an order without a challenge proves nothing
+		return ErrChallenge
+	}
 	if subtle.ConstantTimeCompare(carried, []byte(challenge)) != 1 {
 		return ErrChallenge
 	}
