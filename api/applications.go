@@ -153,12 +153,13 @@ func (s *Server) answerAll(ctx context.Context, w *transfer, c *caller, items <-
 // answers to lines that never reached the authority are given beside it.
 func (s *Server) answer(ctx context.Context, c *caller, chunk []item) ([]client.Answer, error) {
 	answers := make([]client.Answer, len(chunk))
+	told := make(map[string]client.Problem)
 	var put []int
 	var applications []card.Application
 	for n, i := range chunk {
 		answers[n] = client.Answer{Line: i.line, Order: i.application.Order, Card: i.application.Number}
 		if i.err != nil {
-			s.refuseLine(ctx, c, &answers[n], i.err)
+			s.refuseLine(ctx, c, told, &answers[n], i.err)
 			continue
 		}
 		put = append(put, n)
@@ -176,7 +177,7 @@ func (s *Server) answer(ctx context.Context, c *caller, chunk []item) ([]client.
 	}
 	for k, n := range put {
 		if given[k].Err != nil {
-			s.refuseLine(ctx, c, &answers[n], given[k].Err)
+			s.refuseLine(ctx, c, told, &answers[n], given[k].Err)
 			continue
 		}
 		answers[n].Status, answers[n].Replayed = client.Issued, given[k].Replayed
@@ -187,10 +188,16 @@ func (s *Server) answer(ctx context.Context, c *caller, chunk []item) ([]client.
 	return answers, nil
 }
 
-func (s *Server) refuseLine(ctx context.Context, c *caller, a *client.Answer, err error) {
-	a.Status = client.Refused
-	a.Problem = s.refusal(ctx, err, c.french)
-	a.Problem.Line = a.Line
+// refuseLine refuses one line. told has the problems of the chunk so far: one
+// cause is one incident, however many lines it hits.
+func (s *Server) refuseLine(ctx context.Context, c *caller, told map[string]client.Problem, a *client.Answer, err error) {
+	p, ok := told[err.Error()]
+	if !ok {
+		p = *s.refusal(ctx, err, c.french)
+		told[err.Error()] = p
+	}
+	p.Line = a.Line
+	a.Status, a.Problem = client.Refused, &p
 }
 
 // postponed refuses the lines of a chunk that has no answer of its own.

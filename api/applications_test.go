@@ -2,14 +2,15 @@ package api
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -411,73 +412,74 @@ func TestWhoStandsStillIsCutOff(t *testing.T) {
 	}
 }
 
-// What is read as an application says exactly that when it is written again,
-// and nothing is read from a line that is too long.
-func FuzzParseApplication(f *testing.F) {
-	f.Add([]byte(line(1)))
-	f.Add([]byte(`{"order":"a","card":"0123456789","authentication":{},"signature":{"csr":"MAA="}}`))
-	f.Add([]byte(`{"order":"a","card":"0123456789","authentication":{"csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}}`))
-	f.Add([]byte("null"))
-	f.Add([]byte(`{"order":1}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		a, err := parseApplication(text)
-		if err != nil {
-			_, known := entryOf(err)
-			if !known {
-				t.Fatalf("the catalogue does not know %v", err)
-			}
-			return
+func TestOneCauseIsOneIncidentHoweverManyLinesItHits(t *testing.T) {
+	s := newSite(t)
+	s.issue = func(given []card.Application) ([]ca.Answer, error) {
+		out := issued(given)
+		for i := range out {
+			out[i].Err = fmt.Errorf("%w: the HSM is gone", ca.ErrAbandoned)
 		}
-		_, err = card.ParseNumber(string(a.Number))
-		if err != nil || a.Order == "" || len(a.Order) > maxOrder {
-			t.Fatalf("accepted %+v", a)
+		return out, nil
+	}
+	chunk := []item{{line: 1}, {line: 2}, {line: 3}}
+	got, err := s.handler.answer(t.Context(), &caller{}, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range got {
+		if a.Problem.Code() != "abandoned" || a.Problem.Line != i+1 || a.Problem.Incident != got[0].Problem.Incident {
+			t.Fatalf("got %+v", a.Problem)
 		}
-		again := client.Application{Order: a.Order, Card: a.Number}
-		again.Authentication.CSR = base64Of(a.Requests[card.Authentication])
-		again.Signature.CSR = base64Of(a.Requests[card.Signature])
-		written, err := json.Marshal(again)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := parseApplication(written)
-		if err != nil || b.Order != a.Order || b.Number != a.Number {
-			t.Fatalf("got %+v, %v, want %+v", b, err, a)
-		}
-		for _, use := range card.Uses {
-			if !bytes.Equal(a.Requests[use], b.Requests[use]) || len(a.Requests[use]) > maxRequest {
-				t.Fatalf("%s: got %x, want %x", use, b.Requests[use], a.Requests[use])
-			}
-		}
-	})
+	}
+	if n := strings.Count(s.logged(), "the HSM is gone"); n != 1 {
+		t.Fatalf("%d lines in the log", n)
+	}
 }
 
-// However a stream is cut into reads, its lines are those between the line
-// feeds.
-func FuzzLines(f *testing.F) {
-	f.Add([]byte("a\nb\r\n\nc"))
-	f.Add(bytes.Repeat([]byte("x"), maxLine+3))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		in := newLines(bytes.NewReader(text))
-		var want [][]byte
-		if len(text) > 0 {
-			want = bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+// The doors stand on HTTP/2 as well, where both directions flow by themselves.
+func TestBothDirectionsFlowOnHTTP2(t *testing.T) {
+	s := newSite(t)
+	server := httptest.NewUnstartedServer(s.handler)
+	server.EnableHTTP2 = true
+	server.TLS = s.server.TLS.Clone()
+	server.TLS.NextProtos = nil
+	server.StartTLS()
+	defer server.Close()
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{
+		RootCAs: s.technical.pool(), Certificates: []tls.Certificate{s.enrol(officer.Bureau)},
+	}}
+	defer transport.CloseIdleConnections()
+	reader, writer := io.Pipe()
+	go func() { _, _ = io.WriteString(writer, line(1)+"\n") }()
+	q, err := http.NewRequest(http.MethodPost, server.URL+"/v1/applications", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := transport.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.ProtoMajor != 2 {
+		t.Fatalf("got %s", r.Proto)
+	}
+	answers := json.NewDecoder(r.Body)
+	for n := 1; n <= 3; n++ {
+		var a client.Answer
+		err = answers.Decode(&a)
+		if err != nil || a.Line != n || a.Status != client.Issued {
+			t.Fatalf("answer %d: got %+v, %v", n, a, err)
 		}
-		for i, w := range want {
-			got, err := in.next()
-			w = bytes.TrimSuffix(w, []byte("\r"))
-			switch {
-			case len(w) > maxLine && !errors.Is(err, errLineSize):
-				t.Fatalf("line %d of %d octets: got %v", i+1, len(w), err)
-			case len(w) <= maxLine && (err != nil || !bytes.Equal(got, w)):
-				t.Fatalf("line %d: got %q, %v, want %q", i+1, got, err, w)
+		if n < 3 {
+			_, err = io.WriteString(writer, line(n+1)+"\n")
+			if err != nil {
+				t.Fatal(err)
 			}
-			if in.number != i+1 {
-				t.Fatalf("got line %d, want %d", in.number, i+1)
-			}
 		}
-		_, err := in.next()
-		if !errors.Is(err, io.EOF) {
-			t.Fatalf("got %v, want the end", err)
-		}
-	})
+	}
+	_ = writer.Close()
+	err = answers.Decode(new(client.Answer))
+	if !errors.Is(err, io.EOF) {
+		t.Fatalf("got %v, want the end", err)
+	}
 }
