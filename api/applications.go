@@ -59,7 +59,7 @@ func (s *Server) applications(w *transfer, r *http.Request) error {
 		<-done
 		return failure
 	}
-	_ = w.control.Flush()
+	_ = w.flush()
 	w.linger()
 	<-done
 	_, _ = io.Copy(io.Discard, r.Body) // until he took notice
@@ -132,6 +132,7 @@ func (s *Server) answerAll(ctx context.Context, w *transfer, c *caller, items <-
 		if len(chunk) == 0 {
 			break
 		}
+		w.pause()
 		answers, err := s.answer(ctx, c, chunk)
 		if err != nil {
 			p := s.unanswered(ctx, err, c.french)
@@ -145,6 +146,7 @@ func (s *Server) answerAll(ctx context.Context, w *transfer, c *caller, items <-
 		if err != nil {
 			return false, nil // the caller left; what was begun is recorded
 		}
+		w.resume()
 	}
 	return true, nil
 }
@@ -231,5 +233,5 @@ func sendAnswers(w *transfer, answers []client.Answer) error {
 	if err != nil {
 		return err
 	}
-	return w.control.Flush()
+	return w.flush()
 }

@@ -436,9 +436,15 @@ func TestOneCauseIsOneIncidentHoweverManyLinesItHits(t *testing.T) {
 	}
 }
 
-// The doors stand on HTTP/2 as well, where both directions flow by themselves.
+// The doors stand on HTTP/2 as well, where both directions flow by themselves,
+// and a chunk may take longer than a caller may stand still.
 func TestBothDirectionsFlowOnHTTP2(t *testing.T) {
 	s := newSite(t)
+	s.handler.config.Idle = 100 * time.Millisecond
+	s.issue = func(given []card.Application) ([]ca.Answer, error) {
+		<-time.After(3 * s.handler.config.Idle) // the deadline is the network's own
+		return issued(given), nil
+	}
 	server := httptest.NewUnstartedServer(s.handler)
 	server.EnableHTTP2 = true
 	server.TLS = s.server.TLS.Clone()

@@ -10,9 +10,10 @@ import (
 // piece is how many octets a caller must take within the idle time.
 const piece = 32 << 10
 
-// transfer is one request's connection. It moves the deadlines on with each
-// piece that travels, so that a transfer may last for hours and a caller who
-// stands still is cut off.
+// transfer is one request's connection. Each piece that travels has its own
+// deadline, so that a transfer may last for hours and a caller who stands still
+// is cut off. Between two pieces there is none: HTTP/2 ends a stream whose
+// deadline passes even while nobody waits for it.
 type transfer struct {
 	http.ResponseWriter
 	body    io.ReadCloser
@@ -21,15 +22,22 @@ type transfer struct {
 	idle    time.Duration
 	status  int // 0 until the answer begins
 
-	mu      sync.Mutex // guards stopped, and the read deadline with it
-	stopped bool       // nothing more is read
+	mu      sync.Mutex // guards all below, and the read deadline with them
+	reading bool       // somebody waits for the caller
+	paused  bool       // the caller waits for us: he may stand still
+	stopped bool       // the last read deadline was set
 }
 
 func newTransfer(w http.ResponseWriter, body io.ReadCloser, idle time.Duration, clock func() time.Time) *transfer {
 	t := &transfer{ResponseWriter: w, body: body, control: http.NewResponseController(w), clock: clock, idle: idle}
-	_ = t.control.SetWriteDeadline(clock().Add(idle)) // a connection without deadlines is not one of ours
+	t.untimed() // the request before on this connection left its last one
 	return t
 }
+
+// timed begins a piece that is written, untimed ends it. A connection without
+// deadlines is not one of ours.
+func (t *transfer) timed()   { _ = t.control.SetWriteDeadline(t.clock().Add(t.idle)) }
+func (t *transfer) untimed() { _ = t.control.SetWriteDeadline(time.Time{}) }
 
 // Unwrap lets http.ResponseController through.
 func (t *transfer) Unwrap() http.ResponseWriter { return t.ResponseWriter }
@@ -39,18 +47,20 @@ func (t *transfer) WriteHeader(status int) {
 	if t.status == 0 {
 		t.status = status
 	}
-	_ = t.control.SetWriteDeadline(t.clock().Add(t.idle))
+	t.timed()
+	defer t.untimed()
 	t.ResponseWriter.WriteHeader(status)
 }
 
-// Write writes piece by piece, each under its own deadline.
+// Write writes piece by piece.
 func (t *transfer) Write(b []byte) (int, error) {
 	if t.status == 0 {
 		t.status = http.StatusOK
 	}
+	defer t.untimed()
 	written := 0
 	for written < len(b) {
-		_ = t.control.SetWriteDeadline(t.clock().Add(t.idle))
+		t.timed()
 		n, err := t.ResponseWriter.Write(b[written:min(len(b), written+piece)])
 		written += n
 		if err != nil {
@@ -60,14 +70,36 @@ func (t *transfer) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// Read reads from the body under a new deadline.
+// flush sends off what was written.
+func (t *transfer) flush() error {
+	t.timed()
+	defer t.untimed()
+	return t.control.Flush()
+}
+
+// Read reads from the body.
 func (t *transfer) Read(b []byte) (int, error) {
-	t.mu.Lock()
-	if !t.stopped {
-		_ = t.control.SetReadDeadline(t.clock().Add(t.idle))
-	}
-	t.mu.Unlock()
+	t.await(&t.reading, true)
+	defer t.await(&t.reading, false)
 	return t.body.Read(b)
+}
+
+// pause lets the caller stand still until resume: an answer is owed to him.
+func (t *transfer) pause()  { t.await(&t.paused, true) }
+func (t *transfer) resume() { t.await(&t.paused, false) }
+
+// await notes what is waited for, and sets the deadline for reading by it.
+func (t *transfer) await(what *bool, now bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*what = now
+	switch {
+	case t.stopped:
+	case t.reading && !t.paused:
+		_ = t.control.SetReadDeadline(t.clock().Add(t.idle))
+	default:
+		_ = t.control.SetReadDeadline(time.Time{})
+	}
 }
 
 // Close closes the body.

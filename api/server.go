@@ -141,10 +141,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.refuse(t, p)
 		}
 	}
+	t.timed() // the last piece is sent off by the server
 	took := s.clock().Sub(began)
 	s.config.Meter.Answered(c.route, t.status, took)
 	s.config.Log.Log(r.Context(), level(t.status), "request", "route", c.route, "status", t.status, "role", string(c.Role),
-		"certificate", c.Serial.String(), "took", took, "problem", code)
+		"certificate", c.Fingerprint.String(), "took", took, "problem", code)
 }
 
 func level(status int) slog.Level {
@@ -155,16 +156,24 @@ func level(status int) slog.Level {
 }
 
 // identify finds whom the certificate of the connection was given to. It asks
-// at every request: a revocation holds from the next one on.
+// at every request: a revocation holds from the next one on. The fingerprint
+// is returned beside an error too.
 func (s *Server) identify(r *http.Request) (officer.Enrolment, error) {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.PeerCertificates) == 0 {
 		return officer.Enrolment{}, errCertificate
 	}
-	e, err := s.config.Enrolments.Enrolled(r.Context(), officer.FingerprintOf(r.TLS.PeerCertificates[0].Raw))
-	if errors.Is(err, card.ErrNotFound) || (err == nil && !e.Ended.IsZero()) {
-		return officer.Enrolment{}, errEnrolled
+	f := officer.FingerprintOf(r.TLS.PeerCertificates[0].Raw)
+	stranger := officer.Enrolment{Fingerprint: f}
+	e, err := s.config.Enrolments.Enrolled(r.Context(), f)
+	switch {
+	case errors.Is(err, card.ErrNotFound):
+		return stranger, errEnrolled
+	case err != nil:
+		return stranger, err
+	case e.Fingerprint != f || !e.Ended.IsZero():
+		return stranger, errEnrolled
 	}
-	return e, err
+	return e, nil
 }
 
 // route hands a request to its door.

@@ -135,7 +135,7 @@ type Answer struct {
 	Order        card.OrderID        `json:"order,omitempty"`
 	Card         card.Number         `json:"card,omitempty"`
 	Status       string              `json:"status"` // Issued or Refused
-	Replayed     bool                `json:"replayed,omitempty"`
+	Replayed     bool                `json:"replayed"`
 	Certificates []IssuedCertificate `json:"certificates,omitempty"`
 	Problem      *Problem            `json:"problem,omitempty"`
 }
