@@ -205,7 +205,7 @@ func follows(o card.Order, cards []card.Card) (card.Number, error) {
 			return "", card.ErrWaitingCard
 		case c.State.Live():
 			live = c.Number
-		case c.Number != "":
+		case c.Number != "" && c.State != card.Spoiled && c.State != card.Cancelled: // those never reached anybody
 			last = c.Number
 		}
 	}

@@ -12,8 +12,9 @@ import (
 
 // Activate puts a card into its holder's hands: the desk has identified the
 // holder. In the same transaction the live card that it follows is replaced.
-// A *card.TransitionError if the card is not waiting for activation; those of
-// registry.Eligible if the holder lost the right to it meanwhile.
+// A *card.TransitionError if the card is not waiting for activation, or its
+// certificates have ended; those of registry.Eligible if the holder lost the
+// right to it meanwhile.
 func (d *Desk) Activate(ctx context.Context, actor string, number card.Number) (card.Card, error) {
 	var after card.Card
 	err := move(func() error {
@@ -25,6 +26,9 @@ func (d *Desk) Activate(ctx context.Context, actor string, number card.Number) (
 		step, err := c.Step(card.Activate, now)
 		if err != nil {
 			return err
+		}
+		if now.After(c.Expires) { // it would retire a card that may still serve
+			return &card.TransitionError{State: card.Expired, Event: card.Activate}
 		}
 		err = d.entitled(ctx, c, now)
 		if err != nil {
@@ -75,8 +79,8 @@ func (d *Desk) retire(ctx context.Context, next card.Card, now time.Time) ([]car
 type Loss struct {
 	Card         card.Number
 	Circumstance card.Circumstance
-	Happened     time.Time // zero if unknown
-	Received     time.Time // when the report reached the authority; zero means now
+	Happened     time.Time // zero if unknown; kept to the second
+	Received     time.Time // when the report reached the authority; zero, or what is yet to come, means now
 }
 
 // Reported is what a loss report caused.
@@ -90,18 +94,20 @@ type Reported struct {
 // ReportLoss revokes a card for ever and orders its replacement in the same
 // transaction, on disk when it returns. A replacement that cannot be ordered
 // (the holder lost the right to a card, one is already on its way) never stops
-// the revocation. A report about a card whose certificates are revoked already
-// is recorded and changes nothing else; a card that was never made, or spoiled,
-// gives a *card.TransitionError.
+// the revocation. A report about a card whose certificates are revoked already,
+// or have ended, is recorded and changes nothing else; a card that was never
+// made, or spoiled, gives a *card.TransitionError. Refusals: card.ErrNotFound,
+// ErrCircumstance, ErrHappened.
 func (d *Desk) ReportLoss(ctx context.Context, actor string, l Loss) (Reported, error) {
 	reason, ok := l.Circumstance.Reason()
 	if !ok {
 		return Reported{}, fmt.Errorf("%w: %q", ErrCircumstance, l.Circumstance)
 	}
 	now := d.now()
-	if l.Received.IsZero() {
+	if l.Received.IsZero() || l.Received.After(now) {
 		l.Received = now
 	}
+	l.Happened = l.Happened.Truncate(time.Second) // what lies within the present second is not in the future
 	if l.Happened.After(l.Received) {
 		return Reported{}, ErrHappened
 	}
@@ -113,7 +119,7 @@ func (d *Desk) ReportLoss(ctx context.Context, actor string, l Loss) (Reported, 
 		}
 		out = Reported{Report: card.LossReport{Card: l.Card, Circumstance: l.Circumstance, Happened: l.Happened, Received: l.Received, Reporter: actor}}
 		decision := card.Decision{Actor: actor, Action: "loss report", At: now, Report: &out.Report}
-		if c.State == card.Revoked || c.State == card.Replaced {
+		if c.State == card.Revoked || c.State == card.Replaced || c.State == card.Expired {
 			out.Card = c
 			return d.config.Book.Apply(ctx, decision)
 		}
@@ -138,11 +144,11 @@ func (d *Desk) ReportLoss(ctx context.Context, actor string, l Loss) (Reported, 
 	return out, err
 }
 
-// apply carries a loss decision out; if the replacement is what it fails on,
-// the loss is recorded without it.
+// apply carries a loss decision out; if it fails with the replacement, the
+// loss is recorded without it. A card that moved meanwhile is read again first.
 func (d *Desk) apply(ctx context.Context, decision *card.Decision, out *Reported) error {
 	err := d.config.Book.Apply(ctx, *decision)
-	if !errors.Is(err, card.ErrWaitingCard) {
+	if err == nil || errors.Is(err, card.ErrStale) || len(decision.Opens) == 0 {
 		return err
 	}
 	decision.Opens = nil
