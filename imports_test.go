@@ -47,9 +47,10 @@ var rooms = map[string][]string{
 	"cmd/internal/token":     {"config", "hsm"},
 	"cmd/internal/hierarchy": {"ca", "card", "config", "hsm", "profiles", "store"},
 	"cmd/internal/founding":  {"cmd/internal/token", "cmd/internal/hierarchy", "ca", "card", "config", "hsm", "profiles", "store", "crl", "officer"},
-	"cmd/cpsca": {"cmd/internal/token", "cmd/internal/hierarchy", "cmd/internal/founding", "cmd/cpsca/demo", "client", "config", "store", "card",
+	"cmd/internal/language": {},
+	"cmd/cpsca": {"cmd/internal/founding", "cmd/internal/language", "cmd/cpsca/demo", "client", "config", "store", "card",
 		"registry", "officer", "audit", "ca", "crl", "hsm", "profiles"},
-	"cmd/cpsca/demo":      {"client", "config", "card", "registry", "testpki", "officer", "cmd/internal/founding"},
+	"cmd/cpsca/demo":      {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
 	"cmd/cpsca-authority": {"cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
 	"cmd/cpsca-status":    {"cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
 }

@@ -116,7 +116,9 @@ type Feed interface {
 
 // HeadSigner signs the feed's end.
 type HeadSigner interface {
-	SignHead(ctx context.Context, sequence uint64, hash feed.Hash) (feed.Head, error)
+	// asOf is an instant before the end of the feed was read: what was
+	// committed since is not claimed to be covered.
+	SignHead(ctx context.Context, sequence uint64, hash feed.Hash, asOf time.Time) (feed.Head, error)
 }
 
 // Responders certifies the keys of OCSP responders, given in a PKCS#10 request

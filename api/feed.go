@@ -44,17 +44,19 @@ func (s *Server) feed(w *transfer, r *http.Request) error {
 		return err
 	}
 	changed := s.config.Feed.Changed() // before the reading, or news between the two is missed
+	asOf := s.config.Now()
 	page, end, hash, err := s.config.Feed.Records(r.Context(), after, min(limit, recordsPerPage))
 	if err == nil && len(page) == 0 && wait > 0 {
 		err = until(r.Context(), changed, time.Duration(wait)*time.Second)
 		if err == nil {
+			asOf = s.config.Now()
 			page, end, hash, err = s.config.Feed.Records(r.Context(), after, min(limit, recordsPerPage))
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return s.sendFeed(w, r, page, end, hash, limit)
+	return s.sendFeed(w, r, feedEnd{page, end, hash, asOf}, limit)
 }
 
 // until waits for news, at most for a while.
@@ -70,28 +72,38 @@ func until(ctx context.Context, changed <-chan struct{}, wait time.Duration) err
 	return nil
 }
 
-func (s *Server) sendFeed(w *transfer, r *http.Request, page []feed.Record, end uint64, hash feed.Hash, limit int) error {
+// feedEnd is one reading of the feed: some records, and where the feed ended at
+// an instant.
+type feedEnd struct {
+	page []feed.Record
+	end  uint64
+	hash feed.Hash
+	asOf time.Time
+}
+
+func (s *Server) sendFeed(w *transfer, r *http.Request, read feedEnd, limit int) error {
 	w.Header().Set("Content-Type", ndjson)
 	out := json.NewEncoder(w)
 	problem := func(p *client.Problem) any { return client.FeedLine{Problem: p} }
 	for {
-		for _, record := range page {
+		for _, record := range read.page {
 			err := out.Encode(record)
 			if err != nil {
 				return nil // the caller left
 			}
 		}
-		limit -= len(page)
-		if len(page) == 0 || limit == 0 || page[len(page)-1].Sequence >= end {
+		limit -= len(read.page)
+		if len(read.page) == 0 || limit == 0 || read.page[len(read.page)-1].Sequence >= read.end {
 			break
 		}
 		var err error
-		page, end, hash, err = s.config.Feed.Records(r.Context(), page[len(page)-1].Sequence, min(limit, recordsPerPage))
+		read.asOf = s.config.Now()
+		read.page, read.end, read.hash, err = s.config.Feed.Records(r.Context(), read.page[len(read.page)-1].Sequence, min(limit, recordsPerPage))
 		if err != nil {
 			return s.broken(r.Context(), w, out, err, callerOf(r), problem)
 		}
 	}
-	head, err := s.config.HeadSigner.SignHead(r.Context(), end, hash)
+	head, err := s.config.HeadSigner.SignHead(r.Context(), read.end, read.hash, read.asOf)
 	if err != nil {
 		return s.broken(r.Context(), w, out, err, callerOf(r), problem)
 	}

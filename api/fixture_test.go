@@ -295,8 +295,8 @@ func (h *house) Changed() <-chan struct{} {
 	return h.changed
 }
 
-func (h *house) SignHead(_ context.Context, sequence uint64, hash feed.Hash) (feed.Head, error) {
-	return feed.Head{Sequence: sequence, Hash: hash, AsOf: noon, Signature: []byte("signed")}, nil
+func (h *house) SignHead(_ context.Context, sequence uint64, hash feed.Hash, asOf time.Time) (feed.Head, error) {
+	return feed.Head{Sequence: sequence, Hash: hash, AsOf: asOf, Signature: []byte("signed")}, nil
 }
 
 func (h *house) IssueResponder(_ context.Context, _ string, issuer card.KeyID, csr []byte) ([]byte, error) {

@@ -22,7 +22,11 @@ import (
 )
 
 func (a *authority) beginImport(ctx context.Context, actor, kind, file string) (api.Import, error) {
-	return a.db.BeginImport(ctx, actor, kind, file)
+	i, err := a.db.BeginImport(ctx, actor, kind, file)
+	if err != nil {
+		return nil, err // not a nil *store.Import in a full interface
+	}
+	return i, nil
 }
 
 // refusal lets the doors tell why a profile refused: its texts name fields and
@@ -114,7 +118,6 @@ func (l lists) Publish(ctx context.Context, _ string, issuer card.KeyID) (client
 // is less than a second old: many nodes cost one signature.
 type heads struct {
 	signer crypto.Signer
-	now    func() time.Time
 
 	mu   sync.Mutex // guards last; held across the signature, which is short
 	last feed.Head
@@ -123,14 +126,13 @@ type heads struct {
 // headLife is how long a head is given out again.
 const headLife = time.Second
 
-func (h *heads) SignHead(_ context.Context, sequence uint64, hash feed.Hash) (feed.Head, error) {
+func (h *heads) SignHead(_ context.Context, sequence uint64, hash feed.Hash, asOf time.Time) (feed.Head, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.now()
-	if h.last.Sequence == sequence && h.last.Hash == hash && len(h.last.Signature) > 0 && now.Sub(h.last.AsOf) < headLife {
+	if h.last.Sequence == sequence && h.last.Hash == hash && len(h.last.Signature) > 0 && asOf.Sub(h.last.AsOf) < headLife {
 		return h.last, nil
 	}
-	head, err := feed.Sign(h.signer, sequence, hash, now)
+	head, err := feed.Sign(h.signer, sequence, hash, asOf)
 	if err != nil {
 		return feed.Head{}, err
 	}

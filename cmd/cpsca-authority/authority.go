@@ -166,7 +166,7 @@ func (a *authority) open(ctx context.Context) error {
 		Orders: a.db, Desk: desk, Workshop: desk, Issuing: a.issuing,
 		Cards: a.db, Histories: a.db, Certificates: a.db,
 		Issuers: issuers{a.db}, Lists: lists{a},
-		Feed: a.db, HeadSigner: &heads{signer: feedKey, now: time.Now},
+		Feed: a.db, HeadSigner: &heads{signer: feedKey},
 		Responders: ca.Responders{Technical: technical, Issuers: []ca.Responder{responder}},
 		Refusal:    refusal, Version: version(), Log: a.log,
 	})

@@ -9,11 +9,16 @@ import (
 	"os"
 
 	"cpsca/client"
+	"cpsca/cmd/cpsca/demo"
+	"cpsca/cmd/internal/language"
 	"cpsca/config"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
+
+// say chooses between the two languages of every message.
+var say = language.Say
 
 // The exit codes, as in the command's documentation.
 const (
@@ -113,7 +118,7 @@ l'autorité, 4 refus d'une partie d'un lot, 5 autorité injoignable ou occupée.
 	flags.StringVar(&s.as, "as", "", say("name of the identity to speak with", "nom de l'identité à utiliser"))
 	flags.BoolVar(&s.json, "json", false, say("print JSON", "répondre en JSON"))
 	root.AddCommand(s.initCommand(), s.tokenCommand(), s.doctorCommand(), s.registryCommand(), s.orderCommand(), s.personaliseCommand(),
-		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), s.demoCommand())
+		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), demo.Command())
 	wrapUsage(root)
 	return root
 }

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"cpsca/card"
+	"cpsca/client"
+	"cpsca/officer"
+
+	"github.com/spf13/cobra"
+)
+
+func (s *session) personaliseCommand() *cobra.Command {
+	var answers, certificates string
+	c := &cobra.Command{
+		Use:   "personalise FILE",
+		Short: say("Send a batch of applications and write the certificates back", "Envoie un lot de demandes et écrit les certificats"),
+		Long: say(`Sends a file of applications, one JSON object per line:
+
+  {"order": "…", "card": "2800636234",
+   "authentication": {"csr": "<PEM or base64 DER>"}, "signature": {"csr": "…"}}
+
+Each line is answered by one line of the answers file, in the same order; refused lines
+are answered with their problem and the others go on (exit code 4). Run again, it sends
+only what is not answered by certificates yet: nothing is lost by an interruption, and
+nothing is issued twice.`,
+			`Envoie un fichier de demandes, un objet JSON par ligne :
+
+  {"order": "…", "card": "2800636234",
+   "authentication": {"csr": "<PEM ou DER en base64>"}, "signature": {"csr": "…"}}
+
+Chaque ligne reçoit une ligne du fichier de réponses, dans le même ordre ; les lignes
+refusées reçoivent leur problème et les autres poursuivent (code 4). Relancée, la commande
+n'envoie que ce qui n'a pas encore de certificats : une interruption ne perd rien, et rien
+n'est émis deux fois.`),
+		Example: "  cpsca personalise applications.ndjson --answers answers.ndjson --certificates cards/",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if answers == "" {
+				answers = args[0] + ".answers"
+			}
+			return s.personalise(c, args[0], answers, certificates)
+		},
+	}
+	c.Flags().StringVar(&answers, "answers", "", say("file for the answers (default FILE.answers)", "fichier des réponses (FILE.answers par défaut)"))
+	c.Flags().StringVar(&certificates, "certificates", "", say("folder for CARD/USE.pem", "dossier pour CARTE/USAGE.pem"))
+	return c
+}
+
+// batch is one file of applications on its way.
+type batch struct {
+	answered     map[card.OrderID]bool // by certificates, in an earlier run
+	out          *json.Encoder
+	certificates string
+	mu           sync.Mutex // guards sent
+	sent         []int      // line numbers in the file, of lines not answered yet
+	result       batchResult
+}
+
+type batchResult struct {
+	Issued  int    `json:"issued"`
+	Refused int    `json:"refused"`
+	Before  int    `json:"issued_before"` // in earlier runs
+	Answers string `json:"answers"`
+}
+
+func (s *session) personalise(c *cobra.Command, path, answers, certificates string) error {
+	authority, err := s.connect(officer.Bureau)
+	if err != nil {
+		return err
+	}
+	defer authority.Close()
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	b := &batch{certificates: certificates, result: batchResult{Answers: answers}}
+	b.answered, err = answeredBefore(answers)
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(answers, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	b.out = json.NewEncoder(out)
+	set, finish := s.progress(say("applications", "demandes"), info.Size(), true)
+	reader, writer := io.Pipe()
+	go func() { _ = writer.CloseWithError(b.feed(in, writer, set)) }() // nil ends the stream
+	_, err = authority.ApplicationLines(c.Context(), reader, b.take)
+	_ = reader.CloseWithError(err)
+	finish()
+	err = errors.Join(err, out.Sync())
+	if err != nil {
+		return fmt.Errorf(say("after %d answers (run the same command again to resume): %w", "après %d réponses (relancez la même commande pour reprendre) : %w"), b.result.Issued+b.result.Refused, err)
+	}
+	err = s.print(b.result, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, say("%d issued, %d refused, %d issued before; answers in %s\n", "%d émises, %d refusées, %d émises auparavant ; réponses dans %s\n"),
+			b.result.Issued, b.result.Refused, b.result.Before, answers)
+		return err
+	})
+	if err == nil && b.result.Refused > 0 {
+		return errPartial
+	}
+	return err
+}
+
+// answeredBefore reads which orders an earlier run got certificates for. A torn
+// last line, left by an interruption, is passed over.
+func answeredBefore(path string) (map[card.OrderID]bool, error) {
+	out := make(map[card.OrderID]bool)
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines := bufio.NewReader(f)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var a client.Answer
+		if json.Unmarshal(line, &a) == nil && a.Status == client.Issued {
+			out[a.Order] = true
+		}
+	}
+}
+
+// feed copies the lines that are not answered yet, whatever they hold: the
+// authority says what is wrong with a line. Lines longer than the buffer are
+// copied in pieces.
+func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
+	lines := bufio.NewReaderSize(in, 128<<10)
+	read := int64(0)
+	for number := 1; ; number++ {
+		line, err := lines.ReadSlice('\n')
+		if len(line) == 0 && errors.Is(err, io.EOF) {
+			return nil
+		}
+		read += int64(len(line))
+		whole := err == nil || errors.Is(err, io.EOF)
+		if whole && b.skip(line) {
+			progress(read)
+			continue
+		}
+		b.mu.Lock()
+		b.sent = append(b.sent, number)
+		b.mu.Unlock()
+		for {
+			_, failed := out.Write(line)
+			if failed != nil {
+				return failed
+			}
+			if !errors.Is(err, bufio.ErrBufferFull) {
+				break
+			}
+			line, err = lines.ReadSlice('\n')
+			read += int64(len(line))
+		}
+		progress(read)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (b *batch) skip(line []byte) bool {
+	var a client.Application
+	if json.Unmarshal(line, &a) != nil || !b.answered[a.Order] {
+		return false
+	}
+	b.result.Before++
+	return true
+}
+
+// take writes one answer, under the number of its line in the file.
+func (b *batch) take(a client.Answer) error {
+	b.mu.Lock()
+	if a.Line >= 1 && a.Line <= len(b.sent) {
+		a.Line = b.sent[a.Line-1]
+	}
+	b.mu.Unlock()
+	if a.Status == client.Issued {
+		b.result.Issued++
+		err := b.save(a)
+		if err != nil {
+			return err
+		}
+	} else {
+		b.result.Refused++
+	}
+	return b.out.Encode(a)
+}
+
+// save writes the certificates of an answer into the folder of its card.
+func (b *batch) save(a client.Answer) error {
+	if b.certificates == "" {
+		return nil
+	}
+	folder := filepath.Join(b.certificates, string(a.Card))
+	err := os.MkdirAll(folder, 0o755)
+	if err != nil {
+		return err
+	}
+	for _, one := range a.Certificates {
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Certificate})
+		err = os.WriteFile(filepath.Join(folder, string(one.Use)+".pem"), text, 0o644)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
