@@ -176,7 +176,11 @@ func TestTheFeedsChangeIsAnnounced(t *testing.T) {
 	default:
 	}
 	intend(t, db, attemptAt(t, db, o))
-	<-changed
+	select {
+	case <-changed:
+	default:
+		t.Fatal("the change was not announced before it returned")
+	}
 	if db.Changed() == changed {
 		t.Fatal("the channel was not renewed")
 	}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"cpsca/card"
 )
 
 func TestTheUrgentGoBeforeTheOrdinaryInTheOrderOfArrival(t *testing.T) {
@@ -81,6 +84,76 @@ func TestAWaiterThatGivesUpDoesNotLoseTheTurn(t *testing.T) {
 		release()
 		<-entered
 	})
+}
+
+func TestATurnThatComesWhileItsWaiterLeavesIsPassedOn(t *testing.T) {
+	for range 200 {
+		var s turnstile
+		_, err := s.take(t.Context(), ordinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		left := make(chan error, 1)
+		go func() {
+			release, err := s.take(ctx, ordinary)
+			if err == nil {
+				release()
+			}
+			left <- err
+		}()
+		waitFor(&s, 1)
+		s.mu.Lock()
+		cancel() // it cannot leave the queue yet, and then it is no longer in it
+		turn := s.waiting[ordinary][0]
+		s.waiting[ordinary] = nil
+		close(turn)
+		s.mu.Unlock()
+		err = <-left
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if s.busy {
+			t.Fatalf("the turn was lost: the waiter left with %v", err)
+		}
+	}
+}
+
+// waitFor returns when n wait.
+func waitFor(s *turnstile, n int) {
+	for {
+		s.mu.Lock()
+		waiting := len(s.waiting[ordinary]) + len(s.waiting[urgent])
+		s.mu.Unlock()
+		if waiting >= n {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestALossReportGoesBeforeOrders(t *testing.T) {
+	db := newLedger(t)
+	c, _ := personalised(t, db, card.GateChip)
+	release, err := db.turn.take(t.Context(), ordinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		apply(t, db, card.Decision{Actor: "desk", Action: "order", At: dawn, Opens: []card.Order{orderFor(newHolder(), card.First, "")}})
+	})
+	waitFor(&db.turn, 1)
+	all.Go(func() {
+		apply(t, db, card.Decision{Actor: "desk", Action: "loss report", At: dawn, Report: &card.LossReport{Card: c.Number, Circumstance: card.Lost, Received: dawn, Reporter: "desk"}})
+	})
+	waitFor(&db.turn, 2)
+	release()
+	all.Wait()
+	last := strings1(t, db.readers, "SELECT action FROM journal ORDER BY sequence DESC LIMIT 2")
+	if !slices.Equal(last, []string{"order", "loss report"}) {
+		t.Fatalf("the journal ends, latest first, with %v", last)
+	}
 }
 
 func TestOneWriterAtATimeWhateverIsCancelled(t *testing.T) {

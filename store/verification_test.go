@@ -287,10 +287,14 @@ func TestVerifyJournalFindsForgedRows(t *testing.T) {
 		"an event in the middle taken away with all that it decided": {
 			"DELETE FROM journal_clear WHERE event = 3", "DELETE FROM journal_leaves WHERE event = 3", "DELETE FROM journal WHERE sequence = 3",
 		},
-		"leaves after the last event": {"INSERT INTO journal_leaves SELECT event + 1000, position, commitment FROM journal_leaves LIMIT 1"},
-		"an event after the last":     {"INSERT INTO journal SELECT MAX(sequence) + 1, time, actor, action, leaves, hash, hash FROM journal"},
-		"an empty journal":            {"DELETE FROM journal_clear", "DELETE FROM journal_leaves", "DELETE FROM journal"},
-		"clear text destroyed":        {"DELETE FROM journal_clear WHERE event = (SELECT MIN(journal) FROM card_steps) "},
+		"leaves after the last event":                         {"INSERT INTO journal_leaves SELECT event + 1000, position, commitment FROM journal_leaves LIMIT 1"},
+		"an event after the last":                             {"INSERT INTO journal SELECT MAX(sequence) + 1, time, actor, action, leaves, hash, hash FROM journal"},
+		"an empty journal":                                    {"DELETE FROM journal_clear", "DELETE FROM journal_leaves", "DELETE FROM journal"},
+		"clear text destroyed":                                {"DELETE FROM journal_clear WHERE event = (SELECT MIN(journal) FROM card_steps)"},
+		"clear text of what was overwritten since, destroyed": {"DELETE FROM journal_clear WHERE event = (SELECT MIN(sequence) FROM journal WHERE action LIKE 'begin import%')"},
+		"a leaf and its clear text moved to another place": {
+			"UPDATE journal_leaves SET position = 7 WHERE event = 1 AND position = 0", "UPDATE journal_clear SET position = 7 WHERE event = 1 AND position = 0",
+		},
 	}
 	for name, statements := range cases {
 		t.Run(name, func(t *testing.T) {
