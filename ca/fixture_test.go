@@ -5,10 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"database/sql"
-	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,9 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"cpsca/ca"
 	"cpsca/card"
@@ -224,73 +218,6 @@ func (h *house) reopen() {
 	h.open()
 }
 
-// rows asks the ledger a question whose answer is one number.
-func (h *house) rows(query string, args ...any) int {
-	h.t.Helper()
-	db := must(sql.Open("sqlite3", "file:"+h.path+"?mode=ro"))(h.t)
-	defer db.Close()
-	var n int
-	err := db.QueryRow(query, args...).Scan(&n)
-	if err != nil {
-		h.t.Fatalf("%s: %v", query, err)
-	}
-	return n
-}
-
-// judge holds the promises of the protocol against what is on disk and what the
-// signer saw.
-func (h *house) judge() {
-	h.t.Helper()
-	for promise, query := range map[string]string{
-		"an intent is neither recorded nor abandoned":          "SELECT COUNT(*) FROM intents WHERE state = 'intent'",
-		"an attempt is open":                                   "SELECT COUNT(*) FROM attempts WHERE state = 'intent'",
-		"a recorded intent has no certificate":                 "SELECT COUNT(*) FROM intents i WHERE state = 'recorded' AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.issuer = i.issuer AND c.serial = i.serial)",
-		"an abandoned intent has a certificate":                "SELECT COUNT(*) FROM intents i WHERE state = 'abandoned' AND EXISTS (SELECT 1 FROM certificates c WHERE c.issuer = i.issuer AND c.serial = i.serial)",
-		"an abandoned intent is not revoked for ever":          "SELECT COUNT(*) FROM intents i WHERE state = 'abandoned' AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = i.issuer AND r.serial = i.serial AND r.status = 'revoked' AND r.reason = 0 AND r.cause = 'abandoned')",
-		"a card that was not spoiled has not two certificates": "SELECT COUNT(*) FROM cards k WHERE state NOT IN ('ordered', 'cancelled') AND NOT (state = 'spoiled' AND (SELECT COUNT(*) FROM certificates c WHERE c.card_id = k.id) = 0) AND (SELECT COUNT(*) FROM certificates c WHERE c.card_id = k.id) <> 2",
-		"a recorded order is answered twice":                   "SELECT COUNT(*) FROM (SELECT order_id FROM attempts WHERE state = 'recorded' GROUP BY order_id HAVING COUNT(*) > 1)",
-	} {
-		n := h.rows(query)
-		if n != 0 {
-			h.t.Errorf("%s: %d times", promise, n)
-		}
-	}
-	h.judgeSignatures()
-	_, err := h.db.VerifyJournal(context.Background(), nil)
-	if err != nil {
-		h.t.Errorf("the journal does not verify: %v", err)
-	}
-}
-
-// judgeSignatures: nothing was signed twice, and nothing that is no intent.
-func (h *house) judgeSignatures() {
-	h.t.Helper()
-	db := must(sql.Open("sqlite3", "file:"+h.path+"?mode=ro"))(h.t)
-	defer db.Close()
-	rows := must(db.Query("SELECT tbs FROM intents"))(h.t)
-	defer rows.Close()
-	intended := map[string]bool{}
-	for rows.Next() {
-		var tbs []byte
-		err := rows.Scan(&tbs)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		digest := sha256.Sum256(tbs)
-		intended[string(digest[:])] = true
-	}
-	h.signer.mu.Lock()
-	defer h.signer.mu.Unlock()
-	for digest, times := range h.signer.digests {
-		if times != 1 {
-			h.t.Errorf("a TBSCertificate was signed %d times", times)
-		}
-		if !intended[digest] {
-			h.t.Errorf("something was signed that was never intended")
-		}
-	}
-}
-
 // person is one more professional of the register.
 func (h *house) person(events ...registry.EventKind) registry.NationalID {
 	h.t.Helper()
@@ -426,44 +353,4 @@ func (h *house) verified(one ca.Issued) *x509.Certificate {
 		h.t.Fatal(err)
 	}
 	return c
-}
-
-// csr encodes a certification request as it is told to (RFC 2986 §4).
-func csr(t testing.TB, spki []byte, signer crypto.Signer, attributes ...[]byte) []byte {
-	t.Helper()
-	var info, whole cryptobyte.Builder
-	info.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(0)
-		b.AddASN1(cbasn1.SEQUENCE, func(*cryptobyte.Builder) {})
-		b.AddBytes(spki)
-		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			for _, attribute := range attributes {
-				b.AddBytes(attribute)
-			}
-		})
-	})
-	der := must(info.Bytes())(t)
-	digest := sha256.Sum256(der)
-	signature := must(signer.Sign(rand.Reader, digest[:], crypto.SHA256))(t)
-	whole.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(der)
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2})
-		})
-		b.AddASN1BitString(signature)
-	})
-	return must(whole.Bytes())(t)
-}
-
-// challengeAttribute is a challengePassword of one text (RFC 2985 §5.4.1).
-func challengeAttribute(t testing.TB, tag cbasn1.Tag, challenge string) []byte {
-	t.Helper()
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7})
-		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) {
-			b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(challenge)) })
-		})
-	})
-	return must(b.Bytes())(t)
 }
