@@ -23,11 +23,11 @@ func TestAnImportMergesRowsThatAreNotAdjacent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices1 := [][]registry.PersonRow{
+	parts := [][]registry.PersonRow{
 		{row(one, "Old", 10, "C"), row(two, "Other", 21, "C"), row(one, "Old", 21, "C")},
 		{row(one, "New", 10, "C"), row(one, "New", 10, "M"), row(two, "Other", 0, "")},
 	}
-	for _, rows := range slices1 {
+	for _, rows := range parts {
 		err = file.Persons(t.Context(), rows)
 		if err != nil {
 			t.Fatal(err)

@@ -205,9 +205,9 @@ func TestEveryTableIsProtectedOrListed(t *testing.T) {
 	for _, tab := range protected {
 		expected[tab.name] = tab
 	}
-	for _, name := range strings1(t, db.readers, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'") {
-		columns := strings1(t, db.readers, "SELECT name FROM pragma_table_info('"+name+"') ORDER BY cid")
-		key := strings1(t, db.readers, "SELECT name FROM pragma_table_info('"+name+"') WHERE pk > 0 ORDER BY pk")
+	for _, name := range texts(t, db.readers, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'") {
+		columns := texts(t, db.readers, "SELECT name FROM pragma_table_info('"+name+"') ORDER BY cid")
+		key := texts(t, db.readers, "SELECT name FROM pragma_table_info('"+name+"') WHERE pk > 0 ORDER BY pk")
 		tab, known := expected[name]
 		_, listed := registers[name]
 		switch {
@@ -220,7 +220,7 @@ func TestEveryTableIsProtectedOrListed(t *testing.T) {
 		if name == "goose_db_version" {
 			continue
 		}
-		for _, kind := range strings1(t, db.readers, "SELECT type FROM pragma_table_info('"+name+"')") {
+		for _, kind := range texts(t, db.readers, "SELECT type FROM pragma_table_info('"+name+"')") {
 			if kind != "BIGINT" && kind != "TEXT" && kind != "BYTEA" {
 				t.Errorf("%s has a column of type %s: whole numbers are BIGINT, octets BYTEA", name, kind)
 			}
@@ -259,7 +259,7 @@ func TestNothingIsDeletedAndWhatIsWrittenOnceStays(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "never deleted") {
 			t.Errorf("deleting from %s: got %v", name, err)
 		}
-		for _, column := range strings1(t, raw, "SELECT name FROM pragma_table_info('"+name+"')") {
+		for _, column := range texts(t, raw, "SELECT name FROM pragma_table_info('"+name+"')") {
 			if slices.Contains(mutable[name], column) {
 				continue
 			}

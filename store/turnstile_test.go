@@ -150,7 +150,7 @@ func TestALossReportGoesBeforeOrders(t *testing.T) {
 	waitFor(&db.turn, 2)
 	release()
 	all.Wait()
-	last := strings1(t, db.readers, "SELECT action FROM journal ORDER BY sequence DESC LIMIT 2")
+	last := texts(t, db.readers, "SELECT action FROM journal ORDER BY sequence DESC LIMIT 2")
 	if !slices.Equal(last, []string{"order", "loss report"}) {
 		t.Fatalf("the journal ends, latest first, with %v", last)
 	}
