@@ -6,6 +6,7 @@
 GO ?= go
 PROGRAMS := cpsca cpsca-authority cpsca-status
 FUZZTIME ?= 20s
+REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 run: setup build
 	@exec bin/cpsca demo run --folder var/run
@@ -36,7 +37,7 @@ golden:
 build: $(addprefix bin/,$(PROGRAMS))
 
 bin/%: FORCE
-	@$(GO) build -trimpath -o $@ ./cmd/$*
+	@$(GO) build -trimpath -buildvcs=false -ldflags "-X main.revision=$(REVISION)" -o $@ ./cmd/$*
 
 setup:
 	@tools/setup

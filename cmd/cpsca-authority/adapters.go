@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -39,18 +38,8 @@ func refusal(err error) (string, bool) {
 	return "", false
 }
 
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return info.Main.Version
-}
+// revision is the source that this program was built from; set by the linker.
+var revision = "unknown"
 
 // issuers shows the ledger's issuers at the doors.
 type issuers struct{ db *store.DB }

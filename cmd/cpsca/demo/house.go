@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"cpsca/config"
 )
 
 // house is one authority with its status service, and the way to call cpsca on
@@ -56,6 +58,31 @@ func freeAddresses() (addresses, error) {
 func (h *house) founded() bool {
 	_, err := os.Stat(filepath.Join(h.folder, "cpsca.yaml"))
 	return err == nil
+}
+
+// knownAddresses reads where the services of a founded house listen.
+func (h *house) knownAddresses() (addresses, error) {
+	authority, err := config.ReadAuthority(filepath.Join(h.folder, "authority.yaml"))
+	if err != nil {
+		return addresses{}, err
+	}
+	status, err := config.ReadStatus(filepath.Join(h.folder, "status.yaml"))
+	if err != nil {
+		return addresses{}, err
+	}
+	return addresses{authority.Listen, authority.Management, status.Listen, status.Management}, nil
+}
+
+// busy names the first address at which somebody already listens.
+func (a addresses) busy() (string, bool) {
+	for _, one := range []string{a.authority, a.management, a.status, a.statusManagement} {
+		l, err := net.Listen("tcp", one)
+		if err != nil {
+			return one, true
+		}
+		l.Close()
+	}
+	return "", false
 }
 
 // found makes the house, by the verb that a user would take.
@@ -111,6 +138,10 @@ type process struct {
 
 // start starts authority and status service and waits until both answer.
 func (h *house) start(ctx context.Context) error {
+	taken, busy := h.addresses.busy()
+	if busy {
+		return fmt.Errorf(say("somebody already listens on %s: is this house, or another one, running?", "quelqu'un écoute déjà sur %s : cette autorité, ou une autre, tourne-t-elle ?"), taken)
+	}
 	for _, service := range []struct{ name, configuration, health string }{
 		{"cpsca-authority", "authority.yaml", "http://" + h.addresses.management + "/readyz"},
 		{"cpsca-status", "status.yaml", "http://" + h.addresses.statusManagement + "/readyz"},

@@ -22,14 +22,11 @@ func runHouse(ctx context.Context, folder, preset string, cards int, out, progre
 	if err != nil {
 		return fmt.Errorf("finding the folder: %w", err)
 	}
-	h := &house{folder: folder, preset: preset, addresses: usualAddresses}
+	h := &house{folder: folder, preset: preset}
 	step := func(english, french string) { fmt.Fprintln(progress, "…", say(english, french)) }
-	if !h.founded() {
-		step("founding the house in "+folder, "fondation de l'autorité dans "+folder)
-		err = h.found(ctx)
-		if err != nil {
-			return err
-		}
+	err = h.takeUp(ctx, step)
+	if err != nil {
+		return err
 	}
 	step("starting authority and status service", "lancement de l'autorité et du service de statut")
 	defer func() { err = errors.Join(err, h.stop()) }()
@@ -52,6 +49,26 @@ func runHouse(ctx context.Context, folder, preset string, cards int, out, progre
 	case <-h.ended():
 		return errors.New(say("a service ended by itself", "un service s'est arrêté de lui-même"))
 	}
+}
+
+// takeUp finds the house that is in the folder, or founds one: at the addresses
+// that the documentation names, or at free ones if those are taken.
+func (h *house) takeUp(ctx context.Context, step func(english, french string)) (err error) {
+	if h.founded() {
+		h.addresses, err = h.knownAddresses()
+		return err
+	}
+	h.addresses = usualAddresses
+	taken, busy := h.addresses.busy()
+	if busy {
+		step(taken+" is taken: this house will listen elsewhere", taken+" est pris : cette autorité écoutera ailleurs")
+		h.addresses, err = freeAddresses()
+		if err != nil {
+			return err
+		}
+	}
+	step("founding the house in "+h.folder, "fondation de l'autorité dans "+h.folder)
+	return h.found(ctx)
 }
 
 // fill imports the register and personalises cards, unless that was done.
