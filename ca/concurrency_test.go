@@ -220,10 +220,11 @@ func TestAStoppedIssuerStaysStopped(t *testing.T) {
 	config, signer, application := inMemory(t, func(c *ca.Config) { c.Signers = 4 })
 	synctest.Test(t, func(t *testing.T) {
 		authority := must(ca.New(config))(t)
-		late := make(chan struct{})
+		early, late := make(chan struct{}), make(chan struct{})
 		signer.does(func(call int, sign func() ([]byte, error)) ([]byte, error) {
 			signature, err := sign()
 			if call < 2 {
+				<-early
 				return flip(signature), err
 			}
 			<-late
@@ -237,6 +238,8 @@ func TestAStoppedIssuerStaysStopped(t *testing.T) {
 				t.Error(err)
 			}
 		}()
+		synctest.Wait() // all four are under way
+		close(early)
 		synctest.Wait()
 		close(late)
 		<-done

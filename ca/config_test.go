@@ -46,6 +46,12 @@ func TestAConfigurationThatCannotIssueIsRefused(t *testing.T) {
 		"a profile of another issuer": func(c *ca.Config) {
 			c.Profiles = append(c.Profiles[:1:1], compile(profiles.CPSSignature, h.pki.Root.Issuer, nil))
 		},
+		"a profile of another key of the issuer": func(c *ca.Config) {
+			c.Profiles = append(c.Profiles[:1:1], compile(profiles.CPSSignature, own, func(i *profiles.Issuer) { i.KeyID[0] ^= 1 }))
+		},
+		"a profile that is older than the issuer": func(c *ca.Config) {
+			c.Profiles = append(c.Profiles[:1:1], compile(profiles.CPSSignature, own, func(i *profiles.Issuer) { i.NotBefore = i.NotBefore.AddDate(-1, 0, 0) }))
+		},
 		"a profile of another algorithm": func(c *ca.Config) {
 			c.Profiles = append(c.Profiles[:1:1], compile(profiles.CPSSignature, own, func(i *profiles.Issuer) { i.Algorithm = profiles.ECDSAWithSHA384 }))
 		},

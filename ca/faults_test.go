@@ -246,6 +246,11 @@ func TestAnAttemptThatCouldNotBeAbandonedIsAbandonedBeforeAnythingElse(t *testin
 				h.ledger.abandon, h.ledger.record = nil, nil
 				h.signer.does(nil)
 				h.good(h.issue(chunk...))
+				h.ledger.abandon = func(func() error) error {
+					t.Error("a debt was paid twice")
+					return nil
+				}
+				h.good(h.issue(h.application()))
 			})
 		}
 	}

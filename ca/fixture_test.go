@@ -66,7 +66,10 @@ type witness struct {
 	instead func(call int, sign func() ([]byte, error)) ([]byte, error)
 }
 
-func (w *witness) SignContext(_ context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (w *witness) SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	w.mu.Lock()
 	call := w.calls
 	w.calls++
