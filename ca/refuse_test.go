@@ -180,6 +180,14 @@ var refusals = []struct {
 		h.good(h.issue(*a))
 		*a = must(must(testpki.NewCard(chip.Number(), hsm.P256))(h.t).Application(o.ID, o.Challenges))(h.t)
 	}), card.ErrOrderBound},
+	{"the same order and keys with another card", changed(func(h *house, _ card.Order, _ *testpki.Card, a *card.Application) {
+		h.good(h.issue(*a))
+		a.Number = h.numbers.Next()
+	}), card.ErrOrderBound},
+	{"the same order with one other key", changed(func(h *house, o card.Order, _ *testpki.Card, a *card.Application) {
+		h.good(h.issue(*a))
+		a.Requests = map[card.Use][]byte{card.Authentication: a.Requests[card.Authentication], card.Signature: must(h.card().Request(card.Signature, o.Challenges[card.Signature]))(h.t)}
+	}), card.ErrOrderBound},
 	{"an order that was cancelled", changed(func(h *house, o card.Order, _ *testpki.Card, _ *card.Application) {
 		cards := must(h.db.CardsOfOrder(h.t.Context(), o.ID))(h.t)
 		step := must(cards[0].Step(card.Cancel, h.now()))(h.t)
