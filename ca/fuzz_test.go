@@ -24,7 +24,12 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	empty, err := chip.Request(card.Signature, "")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(honest)
+	f.Add(empty)
 	f.Add([]byte{})
 	f.Add([]byte{0x30, 0x80, 0, 0})
 	for _, flaw := range testpki.Flaws {

@@ -191,7 +191,10 @@ func TestAMoveThatMetAnotherIsComputedAgainAFewTimes(t *testing.T) {
 			return err
 		},
 		"loss": func() error {
-			_, err := h.desk.ReportLoss(t.Context(), "desk", lifecycle.Loss{Card: h.personalise(h.orderCalmly()).Number, Circumstance: card.NotReceived})
+			reported, err := h.desk.ReportLoss(t.Context(), "desk", lifecycle.Loss{Card: h.personalise(h.orderCalmly()).Number, Circumstance: card.NotReceived})
+			if err == nil && reported.Replacement == nil {
+				t.Errorf("the replacement was given up for a card that moved: %v", reported.Why)
+			}
 			return err
 		},
 		"spoil": func() error {
