@@ -50,3 +50,14 @@ func challengeAttribute(t testing.TB, tag cbasn1.Tag, challenge string) []byte {
 	})
 	return must(b.Bytes())(t)
 }
+
+// bulk is an attribute that nobody asked for, of many octets.
+func bulk(t testing.TB, octets int) []byte {
+	t.Helper()
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1})
+		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddASN1OctetString(make([]byte, octets)) })
+	})
+	return must(b.Bytes())(t)
+}

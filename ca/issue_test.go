@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"cpsca/ca"
 	"cpsca/card"
 	"cpsca/hsm"
@@ -80,6 +82,16 @@ func TestNothingButTheKeyIsTakenFromARequest(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOtherAttributesOfARequestAreNotHeard(t *testing.T) {
+	h := newHouse(t)
+	o := h.order(h.person())
+	chip := h.card()
+	application := must(chip.Application(o.ID, o.Challenges))(t)
+	application.Requests[card.Signature] = csr(t, must(chip.SPKI(card.Signature))(t), chip.Key(card.Signature),
+		bulk(t, 1024), challengeAttribute(t, cbasn1.UTF8String, o.Challenges[card.Signature]))
+	h.good(h.issue(application))
 }
 
 func TestAnApplicationSentAgainGivesTheSameBytesWithoutASignature(t *testing.T) {

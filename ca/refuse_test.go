@@ -117,8 +117,9 @@ var refusals = []struct {
 	{"a request cut short", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
 		a.Requests[card.Authentication] = a.Requests[card.Authentication][:100]
 	}), ca.ErrRequest},
-	{"a request over the bound", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		a.Requests[card.Authentication] = append(a.Requests[card.Authentication], make([]byte, 4096)...)
+	{"a request over the bound", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
+		a.Requests[card.Signature] = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature),
+			challengeAttribute(h.t, cbasn1.PrintableString, o.Challenges[card.Signature]), bulk(h.t, 4096))
 	}), ca.ErrRequest},
 	{"an octet behind the request", flawed(testpki.Trailing), ca.ErrRequest},
 	{"a signature that does not verify", flawed(testpki.BadSignature), ca.ErrProof},
