@@ -25,7 +25,7 @@ func (s *session) cardCommand() *cobra.Command {
 func cardNumber(text string) (card.Number, error) {
 	n, err := card.ParseNumber(text)
 	if err != nil {
-		return "", usageError{fmt.Errorf("%s: %w", text, err)}
+		return "", usageError{fmt.Errorf(say("%s is not a card number: %w", "%s n'est pas un numéro de carte : %w"), text, err)}
 	}
 	return n, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"cpsca/client"
@@ -56,7 +57,9 @@ func (s *session) crlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			names := make([]string, 0, len(issuers))
 			for _, i := range issuers {
+				names = append(names, i.Name)
 				if i.Name != args[0] {
 					continue
 				}
@@ -66,7 +69,7 @@ func (s *session) crlCommand() *cobra.Command {
 				}
 				return s.print(one, func(w io.Writer) error { return writeLists(w, []client.List{one}, issuers) })
 			}
-			return usageError{fmt.Errorf(say("no issuer is called %s", "aucun émetteur ne s'appelle %s"), args[0])}
+			return usageError{fmt.Errorf(say("no issuer is called %s; there are %s", "aucun émetteur ne s'appelle %s ; il y a %s"), args[0], strings.Join(names, ", "))}
 		},
 	}
 	c.AddCommand(list, publish)

@@ -43,7 +43,7 @@ Modèles :
 			var ok bool
 			plan.Preset, ok = founding.PresetNamed(preset)
 			if !ok {
-				return usageError{fmt.Errorf(say("no such preset: %s", "modèle inconnu : %s"), preset)}
+				return usageError{fmt.Errorf(say("no such preset: %s; there are %s and %s", "modèle inconnu : %s ; il y a %s et %s"), preset, founding.IGCSante.Name, founding.Elliptic.Name)}
 			}
 			return s.found(c.Context(), plan)
 		},
@@ -51,6 +51,7 @@ Modèles :
 	flags := c.Flags()
 	flags.StringVar(&plan.Folder, "folder", "var/run", say("where the house will be; must not exist", "dossier de l'autorité ; ne doit pas exister"))
 	flags.StringVar(&preset, "preset", "igc-sante", say("igc-sante or elliptic", "igc-sante ou elliptic"))
+	choices(c, "preset", founding.IGCSante.Name, founding.Elliptic.Name)
 	flags.StringVar(&plan.Organisation, "organisation", "CPSCA DEMONSTRATION", say("name in every certificate of the hierarchy", "nom porté par la hiérarchie"))
 	flags.StringArrayVar(&plan.Officers, "officer", nil, say("first security officer, twice or more", "premier officier de sécurité, deux fois ou plus"))
 	flags.StringVar(&plan.Authority, "listen", "127.0.0.1:8443", say("address of the authority (mTLS)", "adresse de l'autorité (mTLS)"))

@@ -60,6 +60,7 @@ damaged (endommagée), not-received (jamais reçue).`),
 	}
 	report.Flags().StringVar(&circumstance, "circumstance", "lost", say("what happened", "ce qui est arrivé"))
 	report.Flags().StringVar(&happened, "happened", "", say("when, as declared (RFC 3339)", "quand, d'après le déclarant (RFC 3339)"))
+	choices(report, "circumstance", "lost", "stolen", "codes-disclosed", "damaged", "not-received")
 	c.AddCommand(report)
 	return c
 }

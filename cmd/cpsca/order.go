@@ -51,6 +51,7 @@ autres poursuivis ; le code de sortie est alors 4.`),
 	flags := c.Flags()
 	flags.IntVar(&profession, "profession", 0, say("profession code (G15), for holders of several", "code de profession (G15), pour qui en exerce plusieurs"))
 	flags.StringVar(&why, "why", "first", say("first, renewal or replacement", "first, renewal ou replacement"))
+	choices(c, "why", "first", "renewal", "replacement")
 	flags.StringVar(&bureau, "bureau", "", say("personalisation bureau, if not the usual one", "bureau de personnalisation, si ce n'est pas l'habituel"))
 	flags.StringVar(&file, "file", "", say("file with one number per line, - for standard input", "fichier d'un numéro par ligne, - pour l'entrée standard"))
 	return c
@@ -166,6 +167,7 @@ imprimé et posté et les défis que ses demandes de certificat doivent porter.`
 	flags.BoolVar(&ready, "ready", false, say("what the bureau can personalise now, as NDJSON", "ce que le bureau peut personnaliser, en NDJSON"))
 	flags.StringVar(&bureau, "bureau", "", say("only this bureau's", "seulement celles de ce bureau"))
 	flags.StringVar(&state, "state", "", say("open, fulfilled or closed", "open, fulfilled ou closed"))
+	choices(c, "state", "open", "fulfilled", "closed")
 	return c
 }
 

@@ -48,10 +48,19 @@ exit code is then 4. FILE may be - for standard input.`,
 
 Une ligne fautive est signalée avec fichier, ligne et colonne et n'arrête jamais le
 reste ; le code de sortie est alors 4. FILE peut être - pour l'entrée standard.`),
-		Example: "  cpsca registry import persons PS_LibreAcces_Personne_activite_202611230700.txt\n  cpsca registry import events events.txt --json",
-		Args:    cobra.ExactArgs(2),
-		RunE:    func(c *cobra.Command, args []string) error { return s.importRegister(c, args[0], args[1]) },
+		Example:           "  cpsca registry import persons PS_LibreAcces_Personne_activite_202611230700.txt\n  cpsca registry import events events.txt --json",
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: completeImport,
+		RunE:              func(c *cobra.Command, args []string) error { return s.importRegister(c, args[0], args[1]) },
 	}
+}
+
+// completeImport lets shells complete the kind, and then a file.
+func completeImport(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return []string{client.Persons, client.Events, client.Contacts}, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (s *session) importRegister(c *cobra.Command, kind, path string) error {
@@ -167,11 +176,12 @@ func nationalID(text string) (registry.NationalID, error) {
 		return number.NationalID(), nil
 	}
 	if len(text) == 11 {
-		return "", usageError{fmt.Errorf("%s: %w", text, err)}
+		return "", usageError{fmt.Errorf(say("%s is no RPPS number: %w", "%s n'est pas un numéro RPPS : %w"), text, err)}
 	}
 	id, err := registry.ParseNationalID(text)
 	if err != nil {
-		return "", usageError{fmt.Errorf("%s: %w", text, err)}
+		return "", usageError{fmt.Errorf(say("%s is neither an RPPS number (11 digits) nor a national identifier: %w",
+			"%s n'est ni un numéro RPPS (11 chiffres) ni un identifiant national : %w"), text, err)}
 	}
 	return id, nil
 }

@@ -47,12 +47,6 @@ type session struct {
 // errPartial: the batch went through and some of its lines were refused.
 var errPartial = errors.New("some lines were refused")
 
-// usageError is a command line that cannot be understood.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
 func run(ctx context.Context, args []string, t terminal) int {
 	s := &session{terminal: t}
 	root := s.root()
@@ -78,7 +72,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errPartial):
 		return exitPartial
-	case errors.As(err, &problem) && problem.Status != 503 && problem.Status < 500:
+	case errors.As(err, &problem) && problem.Status < 500 || refusedConnection(err):
 		return exitRefused
 	case errors.As(err, &problem):
 		return exitAgain
@@ -112,42 +106,20 @@ l'autorité, 4 refus d'une partie d'un lot, 5 autorité injoignable ou occupée.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(wrongFlag)
+	speakUsage(root)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&s.config, "config", "c", defaultConfig(), say("configuration file (or CPSCA_CONFIG)", "fichier de configuration (ou CPSCA_CONFIG)"))
 	flags.StringVar(&s.as, "as", "", say("name of the identity to speak with", "nom de l'identité à utiliser"))
 	flags.BoolVar(&s.json, "json", false, say("print JSON", "répondre en JSON"))
+	flags.BoolP("help", "h", false, say("explain the verb", "expliquer le verbe"))
+	_ = root.RegisterFlagCompletionFunc("as", s.completeIdentities) // the flag exists: it was defined above
+	root.CompletionOptions.DisableDefaultCmd = true                 // ours speaks both languages
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(s.initCommand(), s.tokenCommand(), s.doctorCommand(), s.registryCommand(), s.orderCommand(), s.personaliseCommand(),
-		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), demo.Command())
+		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), demo.Command(), completionCommand(), s.versionCommand())
 	wrapUsage(root)
 	return root
-}
-
-// wrapUsage makes wrong arguments usage errors, for every verb, and refuses
-// verbs that do not exist.
-func wrapUsage(c *cobra.Command) {
-	check := c.Args
-	if check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			err := check(c, args)
-			if err != nil {
-				return usageError{fmt.Errorf("%w\n%s", err, c.UseLine())}
-			}
-			return nil
-		}
-	}
-	if c.HasSubCommands() && c.Run == nil && c.RunE == nil {
-		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf(say("no such verb: %s %s", "verbe inconnu : %s %s"), c.CommandPath(), args[0])}
-			}
-			return c.Help()
-		}
-	}
-	for _, sub := range c.Commands() {
-		wrapUsage(sub)
-	}
 }
 
 func defaultConfig() string {
@@ -161,7 +133,8 @@ func defaultConfig() string {
 func (s *session) settings() (*config.Client, error) {
 	c, err := config.ReadClient(s.config)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf(say("%w\n(make a house with `cpsca init`, or name its cpsca.yaml with --config)", "%w\n(créez une autorité avec `cpsca init`, ou nommez son cpsca.yaml avec --config)"), err)
+		return nil, fmt.Errorf(say("there is no configuration %s\n(make a house with `cpsca init`, or name its cpsca.yaml with --config or CPSCA_CONFIG)",
+			"il n'y a pas de configuration %s\n(créez une autorité avec `cpsca init`, ou nommez son cpsca.yaml avec --config ou CPSCA_CONFIG)"), s.config)
 	}
 	return c, err
 }

@@ -106,10 +106,13 @@ func (h *house) writeApplications(ctx context.Context, path string) error {
 		return err
 	}
 	lines := make([][]byte, len(orders))
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, o := range orders {
 		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx) // making keys takes its time
+			}
 			lines[i], err = h.makeCard(o)
 			return err
 		})
