@@ -47,12 +47,15 @@ var rooms = map[string][]string{
 	"cmd/internal/token":     {"config", "hsm"},
 	"cmd/internal/hierarchy": {"ca", "card", "config", "hsm", "profiles", "store"},
 	"cmd/internal/founding":  {"cmd/internal/token", "cmd/internal/hierarchy", "ca", "card", "config", "hsm", "profiles", "store", "crl", "officer"},
-	"cmd/internal/language": {},
+	"cmd/internal/language":  {},
+	"cmd/internal/service":   {},
 	"cmd/cpsca": {"cmd/internal/founding", "cmd/internal/language", "cmd/cpsca/demo", "client", "config", "store", "card",
 		"registry", "officer", "audit", "ca", "crl", "hsm", "profiles"},
-	"cmd/cpsca/demo":      {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
-	"cmd/cpsca-authority": {"cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
-	"cmd/cpsca-status":    {"cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
+	"cmd/cpsca/demo": {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
+	// Only tests: the whole house in processes.
+	"endtoend":            {},
+	"cmd/cpsca-authority": {"cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
+	"cmd/cpsca-status":    {"cmd/internal/service", "cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
 }
 
 // testsMay is what tests of a room may use besides; those of the root see all.
@@ -68,9 +71,10 @@ var alone = map[string][]string{
 	"github.com/pressly/goose":                   {"store"},
 	"database/sql":                               {"store"},
 	"golang.org/x/crypto/cryptobyte":             {"hsm", "profiles", "ocsp", "ca", "testpki"},
-	"github.com/spf13/cobra":                     {"cmd/cpsca", "cmd/cpsca/demo", "cmd/cpsca-authority", "cmd/cpsca-status"},
+	"github.com/spf13/cobra":                     {"cmd/cpsca", "cmd/cpsca/demo", "cmd/internal/service"},
 	"github.com/smallstep/certificates":          {},
 	"github.com/prometheus/client_golang":        {},
+	"github.com/spf13/pflag":                     {"cmd/cpsca"},
 	"github.com/schollz/progressbar":             {"cmd/cpsca"},
 	"github.com/rogpeppe/go-internal/testscript": {},
 }

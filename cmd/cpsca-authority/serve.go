@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"cpsca/cmd/internal/service"
 	"cpsca/config"
 
 	"golang.org/x/sync/errgroup"
@@ -45,7 +45,7 @@ func (a *authority) run(ctx context.Context) error {
 		Handler: a.doors, TLSConfig: protection, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	g.Go(func() error { return until(ctx, doors, func() error { return doors.ServeTLS(listener, "", "") }) })
+	g.Go(func() error { return service.Until(ctx, doors, listener, grace) })
 	if a.settings.Management != "" {
 		management, err := net.Listen("tcp", a.settings.Management)
 		if err != nil {
@@ -53,7 +53,7 @@ func (a *authority) run(ctx context.Context) error {
 			return fmt.Errorf("listening for management: %w", err)
 		}
 		health := &http.Server{Handler: a.management(), ReadHeaderTimeout: 5 * time.Second}
-		g.Go(func() error { return until(ctx, health, func() error { return health.Serve(management) }) })
+		g.Go(func() error { return service.Until(ctx, health, management, grace) })
 	}
 	g.Go(func() error { return a.publisher.Run(ctx) })
 	g.Go(func() error { return a.wake(ctx) })
@@ -61,24 +61,6 @@ func (a *authority) run(ctx context.Context) error {
 	err = g.Wait()
 	a.log.Info("the authority stops")
 	return err
-}
-
-// until serves until the context ends, and then lets requests come to theirs.
-func until(ctx context.Context, s *http.Server, serve func() error) error {
-	failed := make(chan error, 1)
-	go func() { failed <- serve() }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	err := s.Shutdown(end)
-	if err != nil {
-		return fmt.Errorf("stopping: %w", err)
-	}
-	return context.Cause(ctx)
 }
 
 // wake tells the publisher of every change of the feed; it makes a list only
@@ -119,21 +101,16 @@ func mutualTLS(t config.TLS) (*tls.Config, error) {
 // answers).
 func (a *authority) management() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		service.Reply(w, http.StatusOK, map[string]string{"state": "alive"})
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		_, err := a.db.Issuers(r.Context())
 		if err != nil {
-			answer(w, http.StatusServiceUnavailable, "the ledger does not answer")
+			service.Reply(w, http.StatusServiceUnavailable, map[string]string{"state": "the ledger does not answer"})
 			return
 		}
-		answer(w, http.StatusOK, "ready")
+		service.Reply(w, http.StatusOK, map[string]string{"state": "ready"})
 	})
 	return mux
-}
-
-func answer(w http.ResponseWriter, status int, state string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"state": state}) // the client went away
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"cpsca/cmd/internal/service"
 	"cpsca/config"
 	"cpsca/status"
 
@@ -36,7 +36,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	public := status.Server(n.handler, n.log)
-	g.Go(func() error { return until(ctx, public, listener) })
+	g.Go(func() error { return service.Until(ctx, public, listener, grace) })
 	if n.settings.Management != "" {
 		management, err := net.Listen("tcp", n.settings.Management)
 		if err != nil {
@@ -44,7 +44,7 @@ func (n *node) run(ctx context.Context) error {
 			return fmt.Errorf("listening for management: %w", err)
 		}
 		health := &http.Server{Handler: n.management(), ReadHeaderTimeout: 5 * time.Second}
-		g.Go(func() error { return until(ctx, health, management) })
+		g.Go(func() error { return service.Until(ctx, health, management, grace) })
 	}
 	g.Go(func() error { return n.follower.Run(ctx) })
 	g.Go(func() error { return n.enrolment.Run(ctx) })
@@ -54,30 +54,12 @@ func (n *node) run(ctx context.Context) error {
 	return err
 }
 
-// until serves until the context ends, and then lets answers come to theirs.
-func until(ctx context.Context, s *http.Server, listener net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	err := s.Shutdown(end)
-	if err != nil {
-		return fmt.Errorf("stopping: %w", err)
-	}
-	return context.Cause(ctx)
-}
-
 // management serves health (the process lives), readiness (OCSP is answered
 // for every issuer) and the position of the node.
 func (n *node) management() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]string{"state": "alive"})
+		service.Reply(w, http.StatusOK, map[string]string{"state": "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		health := status.Examine(n.follower, n.enrolment)
@@ -85,17 +67,10 @@ func (n *node) management() http.Handler {
 		if !health.Serving {
 			code = http.StatusServiceUnavailable
 		}
-		reply(w, code, health)
+		service.Reply(w, code, health)
 	})
 	mux.HandleFunc("GET /v1/position", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, n.follower.Position())
+		service.Reply(w, http.StatusOK, n.follower.Position())
 	})
 	return mux
-}
-
-func reply(w http.ResponseWriter, code int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(value) // the client went away
 }
