@@ -109,6 +109,11 @@ func nextChunk(items <-chan item) []item {
 	if !ok {
 		return nil
 	}
+	return fill(first, items)
+}
+
+// fill adds to a first item what else is there.
+func fill(first item, items <-chan item) []item {
 	chunk := []item{first}
 	for len(chunk) < ca.MaxChunk {
 		select {
@@ -124,31 +129,115 @@ func nextChunk(items <-chan item) []item {
 	return chunk
 }
 
-// answerAll answers chunk after chunk. whole means that every line was
-// answered; an error that nothing was written.
+// ahead is how many chunks of one stream are under way at a time: while one is
+// signed, the next is examined and the one before recorded.
+const ahead = 3
+
+// underway is a chunk that was put to the authority.
+type underway struct {
+	chunk []item
+	done  chan outcome // gets one
+}
+
+type outcome struct {
+	answers []client.Answer
+	err     error // of the whole chunk
+}
+
+// answerAll answers chunk after chunk, a few at a time, in the order received.
+// whole means that every line was answered; an error that nothing was written.
 func (s *Server) answerAll(ctx context.Context, w *transfer, c *caller, items <-chan item) (whole bool, err error) {
-	for {
-		chunk := nextChunk(items)
-		if len(chunk) == 0 {
-			break
+	var queue []underway
+	for open := true; open || len(queue) > 0; {
+		var chunk []item
+		switch {
+		case len(queue) == 0:
+			chunk = nextChunk(items)
+			open = len(chunk) > 0
+		case !open || len(queue) == ahead:
+			// wait for the oldest
+		default:
+			chunk, open = s.nextOrOldest(queue[0], items)
 		}
-		w.pause()
-		answers, err := s.answer(ctx, c, chunk)
-		if err != nil {
-			p := s.unanswered(ctx, err, c.french)
-			if w.status == 0 {
-				s.refuse(w, p)
-				return false, nil
+		if len(chunk) == 0 || repeats(queue, chunk) {
+			// A second line for an order waits for the answer to the first.
+			for len(queue) > 0 {
+				going := s.deliver(ctx, w, c, queue[0])
+				queue = queue[1:]
+				if !going {
+					return false, nil
+				}
+				if len(chunk) == 0 {
+					break
+				}
 			}
-			answers = postponed(chunk, answers, p)
 		}
-		err = sendAnswers(w, answers)
-		if err != nil {
-			return false, nil // the caller left; what was begun is recorded
+		if len(chunk) > 0 {
+			w.pause()
+			queue = append(queue, s.put(ctx, c, chunk))
 		}
-		w.resume()
+		if len(queue) == 0 {
+			w.resume()
+		}
 	}
 	return true, nil
+}
+
+// nextOrOldest waits for more lines or for the oldest answer, whichever comes
+// first; open is false when the stream has ended.
+func (s *Server) nextOrOldest(oldest underway, items <-chan item) (chunk []item, open bool) {
+	select {
+	case out := <-oldest.done:
+		oldest.done <- out // for deliver
+		return nil, true
+	case first, ok := <-items:
+		if !ok {
+			return nil, false
+		}
+		return fill(first, items), true
+	}
+}
+
+// put starts a chunk.
+func (s *Server) put(ctx context.Context, c *caller, chunk []item) underway {
+	u := underway{chunk, make(chan outcome, 1)}
+	go func() {
+		answers, err := s.answer(ctx, c, chunk)
+		u.done <- outcome{answers, err}
+	}()
+	return u
+}
+
+// repeats says whether a chunk has a line for an order that is under way.
+func repeats(queue []underway, chunk []item) bool {
+	orders := make(map[card.OrderID]bool)
+	for _, u := range queue {
+		for _, i := range u.chunk {
+			orders[i.application.Order] = true
+		}
+	}
+	for _, i := range chunk {
+		if i.application.Order != "" && orders[i.application.Order] {
+			return true
+		}
+	}
+	return false
+}
+
+// deliver waits for the answers to a chunk and sends them; false means that
+// the stream is over: refused as a whole, or left by the caller. What was begun
+// is recorded all the same.
+func (s *Server) deliver(ctx context.Context, w *transfer, c *caller, u underway) bool {
+	out := <-u.done
+	if out.err != nil {
+		p := s.unanswered(ctx, out.err, c.french)
+		if w.status == 0 {
+			s.refuse(w, p)
+			return false
+		}
+		out.answers = postponed(u.chunk, out.answers, p)
+	}
+	return sendAnswers(w, out.answers) == nil
 }
 
 // answer puts a chunk to the authority. An error is of the whole chunk; the

@@ -144,8 +144,11 @@ func applications(n int) iter.Seq2[client.Application, error] {
 
 func TestAnswersComeInTheOrderReceivedAndInChunks(t *testing.T) {
 	s := newSite(t)
+	var mu sync.Mutex // chunks overlap
 	largest := 0
 	s.issue = func(given []card.Application) ([]ca.Answer, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		largest = max(largest, len(given))
 		return issued(given), nil
 	}
@@ -308,13 +311,16 @@ func (c *stalled) Read(b []byte) (int, error) {
 }
 func (c *stalled) Close() error { return nil }
 
-// Who does not read answers is not read from either: a chunk at the door, a
-// chunk behind it.
+// Who does not read answers is not read from either: the chunks at the door, a
+// chunk behind them.
 func TestASlowReaderIsNotReadAheadOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{}
+		var mu sync.Mutex // chunks overlap
 		taken := 0
 		h.issue = func(given []card.Application) ([]ca.Answer, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			taken += len(given)
 			return issued(given), nil
 		}
@@ -332,7 +338,7 @@ func TestASlowReaderIsNotReadAheadOf(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- s.applications(w, r) }()
 		synctest.Wait() // nothing moves any more
-		if taken == 0 || taken > ca.MaxChunk || connection.read > 2*ca.MaxChunk+1 {
+		if taken == 0 || taken > ahead*ca.MaxChunk || connection.read > (ahead+1)*ca.MaxChunk+1 {
 			t.Errorf("%d applications taken, %d lines read while nobody read the answers", taken, connection.read)
 		}
 		close(connection.gone)
