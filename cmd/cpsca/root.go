@@ -136,7 +136,10 @@ func (s *session) settings() (*config.Client, error) {
 		return nil, fmt.Errorf(say("there is no configuration %s\n(make a house with `cpsca init`, or name its cpsca.yaml with --config or CPSCA_CONFIG)",
 			"il n'y a pas de configuration %s\n(créez une autorité avec `cpsca init`, ou nommez son cpsca.yaml avec --config ou CPSCA_CONFIG)"), s.config)
 	}
-	return c, err
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.config, err)
+	}
+	return c, nil
 }
 
 // print writes a value as JSON with --json, or as the text that write makes.
