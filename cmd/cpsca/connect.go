@@ -102,8 +102,11 @@ func refusedConnection(err error) bool {
 func explain(err error) string {
 	var problem *client.Problem
 	var certificate *tls.CertificateVerificationError
-	var path *fs.PathError
+	path, ofFile := err.(*fs.PathError) // one in another error has its context there
+	var batch stopped
 	switch {
+	case errors.As(err, &batch):
+		return batch.Error()
 	case errors.As(err, &problem):
 		text := problem.Title
 		if problem.Detail != "" {
@@ -122,9 +125,9 @@ func explain(err error) string {
 		return say("interrupted", "interrompu") + say(": ", " : ") + err.Error()
 	case errors.Is(err, hsm.ErrPIN):
 		return say("the PIN is wrong; it was tried once and will not be tried again", "le PIN est incorrect ; il a été essayé une fois et ne le sera plus")
-	case errors.As(err, &path) && errors.Is(err, os.ErrNotExist):
+	case ofFile && errors.Is(err, os.ErrNotExist):
 		return fmt.Sprintf(say("%s: there is no such file or folder", "%s : fichier ou dossier introuvable"), path.Path)
-	case errors.As(err, &path) && errors.Is(err, os.ErrPermission):
+	case ofFile && errors.Is(err, os.ErrPermission):
 		return fmt.Sprintf(say("%s: not allowed for this user", "%s : interdit à cet utilisateur"), path.Path)
 	}
 	return err.Error()

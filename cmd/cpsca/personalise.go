@@ -72,6 +72,19 @@ type batchResult struct {
 	Answers string `json:"answers"`
 }
 
+// stopped is a batch that did not come to its end.
+type stopped struct {
+	answers int
+	err     error
+}
+
+func (e stopped) Error() string {
+	return fmt.Sprintf(say("%s\nstopped after %d answers; run the same command again to resume", "%s\narrêt après %d réponses ; relancez la même commande pour reprendre"),
+		explain(e.err), e.answers)
+}
+
+func (e stopped) Unwrap() error { return e.err }
+
 func (s *session) personalise(c *cobra.Command, path, answers, certificates string) error {
 	authority, err := s.connect(officer.Bureau)
 	if err != nil {
@@ -88,11 +101,8 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 		return err
 	}
 	b := &batch{certificates: certificates, result: batchResult{Answers: answers}}
-	b.answered, err = answeredBefore(answers)
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(answers, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	var out *os.File
+	out, b.answered, err = openAnswers(answers)
 	if err != nil {
 		return err
 	}
@@ -104,9 +114,11 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 	_, err = authority.ApplicationLines(c.Context(), reader, b.take)
 	_ = reader.CloseWithError(err)
 	finish()
-	err = errors.Join(err, out.Sync())
+	if err == nil {
+		err = out.Sync()
+	}
 	if err != nil {
-		return fmt.Errorf(say("after %d answers (run the same command again to resume): %w", "après %d réponses (relancez la même commande pour reprendre) : %w"), b.result.Issued+b.result.Refused, err)
+		return stopped{b.result.Issued + b.result.Refused, err}
 	}
 	err = s.print(b.result, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, say("%d issued, %d refused, %d issued before; answers in %s\n", "%d émises, %d refusées, %d émises auparavant ; réponses dans %s\n"),
@@ -117,34 +129,6 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 		return errPartial
 	}
 	return err
-}
-
-// answeredBefore reads which orders an earlier run got certificates for. A torn
-// last line, left by an interruption, is passed over.
-func answeredBefore(path string) (map[card.OrderID]bool, error) {
-	out := make(map[card.OrderID]bool)
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewReader(f)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		var a client.Answer
-		if json.Unmarshal(line, &a) == nil && a.Status == client.Issued {
-			out[a.Order] = true
-		}
-	}
 }
 
 // feed copies the lines that are not answered yet, whatever they hold: the
@@ -205,15 +189,21 @@ func (b *batch) take(a client.Answer) error {
 	}
 	b.mu.Unlock()
 	if a.Status == client.Issued {
-		b.result.Issued++
 		err := b.save(a)
 		if err != nil {
 			return err
 		}
-	} else {
+	}
+	err := b.out.Encode(a)
+	switch {
+	case err != nil:
+		return err
+	case a.Status == client.Issued:
+		b.result.Issued++
+	default:
 		b.result.Refused++
 	}
-	return b.out.Encode(a)
+	return nil
 }
 
 // save writes the certificates of an answer into the folder of its card.
