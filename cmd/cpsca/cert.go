@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"cpsca/card"
@@ -39,12 +41,16 @@ func (s *session) certShowCommand() *cobra.Command {
 		Example: "  cpsca cert show 2800636234 | openssl x509 -noout -text",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			fetch, err := certificatesOf(args[0])
+			if err != nil {
+				return err
+			}
 			authority, err := s.connect(officer.Desk, officer.SecurityOfficer, officer.Auditor)
 			if err != nil {
 				return err
 			}
 			defer authority.Close()
-			found, err := certificatesOf(c.Context(), authority, args[0])
+			found, err := fetch(c.Context(), authority)
 			if err != nil {
 				return err
 			}
@@ -62,32 +68,36 @@ func (s *session) certShowCommand() *cobra.Command {
 	}
 }
 
-func certificatesOf(ctx context.Context, authority *client.Client, text string) ([]client.Certificate, error) {
+// certificatesOf reads what is wanted from the command line, before anybody is
+// asked for it.
+func certificatesOf(text string) (func(context.Context, *client.Client) ([]client.Certificate, error), error) {
 	if len(text) == 10 {
 		number, err := cardNumber(text)
-		if err != nil {
-			return nil, err
-		}
-		h, err := authority.History(ctx, number)
-		if err != nil {
-			return nil, err
-		}
-		var out []client.Certificate
-		for _, one := range h.Certificates {
-			whole, err := authority.Certificate(ctx, one.Issuer, one.Serial)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, whole)
-		}
-		return out, nil
+		return func(ctx context.Context, authority *client.Client) ([]client.Certificate, error) {
+			return certificatesOfCard(ctx, authority, number)
+		}, err
 	}
 	issuer, serial, err := named(text)
+	return func(ctx context.Context, authority *client.Client) ([]client.Certificate, error) {
+		one, err := authority.Certificate(ctx, issuer, serial)
+		return []client.Certificate{one}, err
+	}, err
+}
+
+func certificatesOfCard(ctx context.Context, authority *client.Client, number card.Number) ([]client.Certificate, error) {
+	h, err := authority.History(ctx, number)
 	if err != nil {
 		return nil, err
 	}
-	one, err := authority.Certificate(ctx, issuer, serial)
-	return []client.Certificate{one}, err
+	out := []client.Certificate{}
+	for _, one := range h.Certificates {
+		whole, err := authority.Certificate(ctx, one.Issuer, one.Serial)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, whole)
+	}
+	return out, nil
 }
 
 func named(text string) (card.KeyID, card.Serial, error) {
@@ -160,8 +170,10 @@ type verdict struct {
 	Trusted bool   `json:"trusted"`
 }
 
-// errNotTrusted: the certificate was checked and is not to be trusted.
-var errNotTrusted = &client.Problem{Status: http.StatusForbidden}
+// notTrusted: the certificate was checked and is not to be trusted.
+func notTrusted() error {
+	return &client.Problem{Status: http.StatusForbidden, Title: say("this certificate is not to be trusted", "il ne faut pas se fier à ce certificat")}
+}
 
 func (s *session) checkCertificate(ctx context.Context, path string) error {
 	leaf, err := readCertificate(path)
@@ -189,12 +201,16 @@ func (s *session) checkCertificate(ctx context.Context, path string) error {
 	}
 	v.Trusted = v.Chain == "ok" && v.OCSP == "good" && v.List == "not listed"
 	err = s.print(v, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s\n%s %s\n  chain  %s\n  OCSP   %s\n  list   %s\n", v.Subject, say("serial", "numéro"), v.Serial, v.Chain, v.OCSP, v.List)
-		return err
+		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+		fmt.Fprintf(t, "%s\n%s %s\n", v.Subject, say("serial", "numéro de série"), v.Serial)
+		fmt.Fprintf(t, "  %s\t%s\n  OCSP\t%s\n  %s\t%s\n", say("chain", "chaîne"), v.Chain, v.OCSP, say("list", "liste"), v.List)
+		if v.Trusted {
+			fmt.Fprintln(t, say("to be trusted", "digne de confiance"))
+		}
+		return t.Flush()
 	})
 	if err == nil && !v.Trusted {
-		errNotTrusted.Title = say("this certificate is not to be trusted", "il ne faut pas se fier à ce certificat")
-		return errNotTrusted
+		return notTrusted()
 	}
 	return err
 }
@@ -205,10 +221,14 @@ func readCertificate(path string) (*x509.Certificate, error) {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
-	if block == nil {
+	if block == nil || block.Type != "CERTIFICATE" {
 		return nil, fmt.Errorf(say("%s holds no PEM certificate", "%s ne contient pas de certificat PEM"), path)
 	}
-	return x509.ParseCertificate(block.Bytes)
+	one, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf(say("%s: %w", "%s : %w"), path, err)
+	}
+	return one, nil
 }
 
 // fetchChain gets the issuer and the root from the status service and says
@@ -277,9 +297,8 @@ func searchList(ctx context.Context, base string, leaf, issuer *x509.Certificate
 	if err != nil {
 		return err.Error(), nil
 	}
-	serial := leaf.SerialNumber.FillBytes(make([]byte, 16))
 	for e := range list.Entries() {
-		if bytes.Equal(e.Serial[:], serial) {
+		if leaf.SerialNumber.Cmp(new(big.Int).SetBytes(e.Serial[:])) == 0 { // a stranger's may have 20 octets
 			return "listed " + moment(e.Date), nil
 		}
 	}
