@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -38,33 +39,53 @@ func (s *session) cardShowCommand() *cobra.Command {
 		Example: "  cpsca card show 2800636234\n  cpsca card show 99700735741",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			authority, err := s.connect(officer.Desk, officer.SecurityOfficer, officer.Auditor, officer.Bureau)
-			if err != nil {
-				return err
-			}
-			defer authority.Close()
 			if len(args[0]) == 10 {
-				number, err := cardNumber(args[0])
-				if err != nil {
-					return err
-				}
-				one, err := authority.Card(c.Context(), number)
-				if err != nil {
-					return err
-				}
-				return s.print(one, func(w io.Writer) error { return writeCards(w, []card.Card{one}) })
+				return s.showCard(c.Context(), args[0])
 			}
-			holder, err := nationalID(args[0])
-			if err != nil {
-				return err
-			}
-			cards, err := authority.CardsOf(c.Context(), holder)
-			if err != nil {
-				return err
-			}
-			return s.print(cards, func(w io.Writer) error { return writeCards(w, cards) })
+			return s.showCards(c.Context(), args[0])
 		},
 	}
+}
+
+// lookers may see cards.
+var lookers = []officer.Role{officer.Desk, officer.SecurityOfficer, officer.Auditor, officer.Bureau}
+
+func (s *session) showCard(ctx context.Context, text string) error {
+	number, err := cardNumber(text)
+	if err != nil {
+		return err
+	}
+	authority, err := s.connect(lookers...)
+	if err != nil {
+		return err
+	}
+	defer authority.Close()
+	one, err := authority.Card(ctx, number)
+	if err != nil {
+		return err
+	}
+	return s.print(one, func(w io.Writer) error { return writeCards(w, []card.Card{one}) })
+}
+
+func (s *session) showCards(ctx context.Context, text string) error {
+	holder, err := nationalID(text)
+	if err != nil && len(text) < 10 {
+		return usageError{fmt.Errorf(say("%s is neither a card number (10 digits) nor an RPPS number (11 digits)",
+			"%s n'est ni un numéro de carte (10 chiffres) ni un numéro RPPS (11 chiffres)"), text)}
+	}
+	if err != nil {
+		return err
+	}
+	authority, err := s.connect(lookers...)
+	if err != nil {
+		return err
+	}
+	defer authority.Close()
+	cards, err := authority.CardsOf(ctx, holder)
+	if err != nil {
+		return err
+	}
+	return s.print(cards, func(w io.Writer) error { return writeCards(w, cards) })
 }
 
 func writeCards(w io.Writer, cards []card.Card) error {

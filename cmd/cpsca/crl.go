@@ -17,7 +17,12 @@ func (s *session) crlCommand() *cobra.Command {
 		Use:   "crl",
 		Short: say("List and publish revocation lists", "Liste et publie les listes de révocation"),
 	}
-	list := &cobra.Command{
+	c.AddCommand(s.crlListCommand(), s.crlPublishCommand())
+	return c
+}
+
+func (s *session) crlListCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "list",
 		Short:   say("Show the last lists of every issuer", "Montre les dernières listes de chaque émetteur"),
 		Long:    say("Shows the last ten lists of every issuer, newest first.", "Montre les dix dernières listes de chaque émetteur, les plus récentes d'abord."),
@@ -40,7 +45,10 @@ func (s *session) crlCommand() *cobra.Command {
 			return s.print(lists, func(w io.Writer) error { return writeLists(w, lists, issuers) })
 		},
 	}
-	publish := &cobra.Command{
+}
+
+func (s *session) crlPublishCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:   "publish ISSUER",
 		Short: say("Publish the list of an issuer now", "Publie maintenant la liste d'un émetteur"),
 		Long: say("Makes and publishes a list at once; revocations publish by themselves within seconds.\nISSUER is the issuer's name, for example cards. The roots' lists are signed in ceremonies.",
@@ -72,8 +80,6 @@ func (s *session) crlCommand() *cobra.Command {
 			return usageError{fmt.Errorf(say("no issuer is called %s; there are %s", "aucun émetteur ne s'appelle %s ; il y a %s"), args[0], strings.Join(names, ", "))}
 		},
 	}
-	c.AddCommand(list, publish)
-	return c
 }
 
 func writeLists(w io.Writer, lists []client.List, issuers []client.Issuer) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,25 +92,43 @@ type refused struct {
 	Error   string          `json:"error,omitempty"`
 }
 
+// ordered is what became of a list of numbers.
+type ordered struct {
+	Orders  []card.Order `json:"orders"`
+	Refused []refused    `json:"refused,omitempty"`
+}
+
 func (s *session) order(c *cobra.Command, numbers []string, r client.OrderRequest) error {
 	authority, err := s.connect(officer.Desk, officer.SecurityOfficer)
 	if err != nil {
 		return err
 	}
 	defer authority.Close()
-	var out struct {
-		Orders  []card.Order `json:"orders"`
-		Refused []refused    `json:"refused,omitempty"`
+	out, failed := s.orderAll(c.Context(), authority, numbers, r)
+	// What was ordered is shown also if the authority went away in between.
+	err = s.print(out, func(w io.Writer) error { return writeOrdered(w, out) })
+	switch {
+	case failed != nil:
+		return failed
+	case err == nil && len(out.Refused) > 0:
+		return errPartial
 	}
+	return err
+}
+
+func (s *session) orderAll(ctx context.Context, authority *client.Client, numbers []string, r client.OrderRequest) (ordered, error) {
+	out := ordered{Orders: []card.Order{}}
 	set, finish := s.progress(say("orders", "commandes"), int64(len(numbers)), false)
+	defer finish()
 	for i, text := range numbers {
+		set(int64(i))
 		holder, err := nationalID(text)
 		if err != nil {
 			out.Refused = append(out.Refused, refused{Holder: text, Error: err.Error()})
 			continue
 		}
 		r.Holder = holder
-		o, err := authority.Order(c.Context(), r)
+		o, err := authority.Order(ctx, r)
 		var problem *client.Problem
 		switch {
 		case err == nil:
@@ -117,29 +136,30 @@ func (s *session) order(c *cobra.Command, numbers []string, r client.OrderReques
 		case errors.As(err, &problem) && problem.Status < 500:
 			out.Refused = append(out.Refused, refused{Holder: text, Problem: problem})
 		default:
-			finish()
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func writeOrdered(w io.Writer, out ordered) error {
+	for _, o := range out.Orders {
+		_, err := fmt.Fprintf(w, "%s  %s\n", o.ID, o.Holder)
+		if err != nil {
 			return err
 		}
-		set(int64(i + 1))
 	}
-	finish()
-	err = s.print(out, func(w io.Writer) error {
-		for _, o := range out.Orders {
-			fmt.Fprintf(w, "%s  %s\n", o.ID, o.Holder)
+	for _, x := range out.Refused {
+		reason := x.Error
+		if x.Problem != nil {
+			reason = explain(x.Problem)
 		}
-		for _, x := range out.Refused {
-			reason := x.Error
-			if x.Problem != nil {
-				reason = explain(x.Problem)
-			}
-			fmt.Fprintf(w, say("refused  %s: %s\n", "refusé  %s : %s\n"), x.Holder, reason)
+		_, err := fmt.Fprintf(w, say("refused  %s: %s\n", "refusé  %s : %s\n"), x.Holder, reason)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err == nil && len(out.Refused) > 0 {
-		return errPartial
 	}
-	return err
+	return nil
 }
 
 func (s *session) orderListCommand() *cobra.Command {
@@ -211,9 +231,9 @@ func (s *session) orders(c *cobra.Command, query client.OrderQuery) error {
 	}
 	return s.print(all, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, say("ORDER\tHOLDER\tWHY\tSTATE\tCARD\tMISSING", "COMMANDE\tPORTEUR\tMOTIF\tÉTAT\tCARTE\tMANQUE"))
+		fmt.Fprintln(t, say("ORDER\tHOLDER\tWHY\tORDER IS\tCARD\tCARD IS\tMISSING", "COMMANDE\tPORTEUR\tMOTIF\tÉTAT\tCARTE\tSON ÉTAT\tMANQUE"))
 		for _, o := range all {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s %s\t%s\n", o.ID, o.Holder, o.Why, o.State, o.Card, o.CardState, o.Missing)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.ID, o.Holder, o.Why, o.State, orDash(string(o.Card)), o.CardState, o.Missing)
 		}
 		return t.Flush()
 	})
