@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cpsca/cmd/internal/founding"
+	"cpsca/officer"
 
 	"github.com/spf13/cobra"
 )
@@ -64,16 +65,25 @@ Modèles :
 
 func (s *session) found(ctx context.Context, plan founding.Plan) error {
 	plan.CreateToken = createTokenElsewhere
-	plan.Progress = func(step string) { fmt.Fprintln(s.err, "…", step) }
-	err := os.MkdirAll(filepath.Dir(plan.Folder), 0o755)
+	if s.interactive() {
+		plan.Progress = func(step string) { fmt.Fprintln(s.err, "…", say(step, frenchSteps[step])) }
+	}
+	err := checkOfficers(plan.Officers)
+	if err != nil {
+		return err
+	}
+	err = os.MkdirAll(filepath.Dir(plan.Folder), 0o755)
 	if err != nil {
 		return err
 	}
 	err = founding.Found(ctx, plan)
-	if errors.Is(err, founding.ErrOfficers) {
-		return usageError{err}
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, founding.ErrOfficers):
+		return usageError{errors.New(say("at least two different persons must be the first officers: --officer NAME, once for each",
+			"deux personnes différentes au moins doivent être les premiers officiers : --officer NOM, une fois pour chacune"))}
+	case errors.Is(err, founding.ErrExists):
+		return fmt.Errorf(say("%s exists already and is left as it is; choose another --folder", "%s existe déjà et reste intact ; choisissez un autre --folder"), plan.Folder)
+	case err != nil:
 		return err
 	}
 	configuration := filepath.Join(plan.Folder, "cpsca.yaml")
@@ -83,6 +93,24 @@ func (s *session) found(ctx context.Context, plan founding.Plan) error {
 			plan.Folder, plan.Folder, plan.Folder, configuration)
 		return err
 	})
+}
+
+// frenchSteps are the steps of founding.
+var frenchSteps = map[string]string{
+	"tokens": "jetons", "keys": "clés", "ledger": "registre", "hierarchies": "hiérarchies",
+	"first people and services": "premières personnes et premiers services", "lists of the roots": "listes des racines",
+	"configurations": "configurations",
+}
+
+// checkOfficers refuses names that no officer can be enrolled under.
+func checkOfficers(names []string) error {
+	for _, name := range names {
+		err := officer.Enrolment{Person: name, Role: officer.SecurityOfficer}.Validate()
+		if err != nil {
+			return usageError{fmt.Errorf(say("--officer %q: names are printable ASCII, without accents (%w)", "--officer %q : les noms s'écrivent en ASCII, sans accents (%w)"), name, err)}
+		}
+	}
+	return nil
 }
 
 // createTokenElsewhere makes a token in another process: SoftHSM knows one
@@ -125,7 +153,14 @@ func (s *session) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return founding.CreateToken(module, softhsm, label, pinFile)
+			err = founding.CreateToken(module, softhsm, label, pinFile)
+			if err != nil {
+				return err
+			}
+			return s.print(map[string]string{"folder": folder, "label": label, "pin_file": pinFile}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, say("token %s is in %s, its PIN in %s\n", "le jeton %s est dans %s, son PIN dans %s\n"), label, folder, pinFile)
+				return err
+			})
 		},
 	}
 	flags := create.Flags()
