@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"cpsca/card"
-	"cpsca/registry"
 )
 
 // open adds an order and the card row that waits for it. A second waiting card
@@ -111,90 +110,8 @@ func (db *DB) Orders(ctx context.Context, bureau string, state card.OrderState, 
 	return out, rows.Err()
 }
 
-// Dossiers reads everything about some orders of one bureau in one snapshot.
-// Orders that do not exist, or are another bureau's, are not in the answer.
-func (db *DB) Dossiers(ctx context.Context, bureau string, ids []card.OrderID) (map[card.OrderID]card.Dossier, error) {
-	tx, err := db.readers.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading orders: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	out := make(map[card.OrderID]card.Dossier, len(ids))
-	for _, id := range ids {
-		d, err := dossier(ctx, tx, bureau, id)
-		if errors.Is(err, card.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[id] = d
-	}
-	return out, nil
-}
-
-func dossier(ctx context.Context, tx *sql.Tx, bureau string, id card.OrderID) (card.Dossier, error) {
-	var d card.Dossier
-	var err error
-	d.Order, err = scanOrder(tx.QueryRowContext(ctx, "SELECT "+orderColumns+" FROM orders o WHERE o.id = $1 AND o.bureau = $2", string(id), bureau))
-	if err != nil {
-		return d, err
-	}
-	d.Card, err = scanCard(tx.QueryRowContext(ctx, "SELECT "+cardColumns+" FROM cards WHERE order_id = $1 ORDER BY id DESC LIMIT 1", string(id)))
-	if err != nil {
-		return d, err
-	}
-	d.Person, d.Events, d.Contact, err = holder(ctx, tx, d.Order.Holder)
-	switch {
-	case errors.Is(err, card.ErrUnknownHolder):
-		d.Person = registry.Person{}
-	case err != nil:
-		return d, err
-	}
-	d.Keys, err = boundKeys(ctx, tx, d.Card.ID)
-	if err != nil {
-		return d, err
-	}
-	err = tx.QueryRowContext(ctx, "SELECT COUNT(*) > 0 FROM attempts WHERE order_id = $1 AND state = 'intent'", string(id)).Scan(&d.Intent)
-	if err != nil {
-		return d, fmt.Errorf("reading attempts: %w", err)
-	}
-	d.Issued, err = certificates(ctx, tx, "c.card_id = $1", d.Card.ID)
-	return d, err
-}
-
-func boundKeys(ctx context.Context, q querier, cardID int64) (map[card.Use]card.Fingerprint, error) {
-	rows, err := q.QueryContext(ctx, "SELECT use, fingerprint FROM keys WHERE card_id = $1", cardID)
-	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
-	}
-	defer rows.Close()
-	out := make(map[card.Use]card.Fingerprint, len(card.Uses))
-	for rows.Next() {
-		var use card.Use
-		var key card.Fingerprint
-		err = rows.Scan(&use, octets{key[:]})
-		if err != nil {
-			return nil, fmt.Errorf("reading a key: %w", err)
-		}
-		out[use] = key
-	}
-	return out, rows.Err()
-}
-
 // querier is what reads: the pool, a snapshot.
 type querier interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}
-
-// Holder reads what the register knows of a person; card.ErrUnknownHolder if
-// nothing. A person without a contact has the zero Contact.
-func (db *DB) Holder(ctx context.Context, id registry.NationalID) (registry.Person, []registry.Event, registry.Contact, error) {
-	tx, err := db.readers.BeginTx(ctx, nil)
-	if err != nil {
-		return registry.Person{}, nil, registry.Contact{}, fmt.Errorf("reading the register: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	return holder(ctx, tx, id)
 }

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"cpsca/card"
@@ -125,81 +123,4 @@ func (i *Import) Finish(ctx context.Context, report *registry.Report) error {
 		}
 		return t.decide(i.actor, "finish import")
 	})
-}
-
-func holder(ctx context.Context, q querier, id registry.NationalID) (registry.Person, []registry.Event, registry.Contact, error) {
-	p := registry.Person{ID: id}
-	contact := registry.Contact{}
-	err := q.QueryRowContext(ctx, "SELECT civility, exercise_civility, family_name, given_name FROM persons WHERE id = $1", string(id)).
-		Scan(&p.Civility, &p.ExerciseCivility, &p.FamilyName, &p.GivenName)
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, nil, contact, card.ErrUnknownHolder
-	}
-	if err != nil {
-		return p, nil, contact, fmt.Errorf("reading a person: %w", err)
-	}
-	p.Practices, err = practices(ctx, q, id)
-	if err != nil {
-		return p, nil, contact, err
-	}
-	events, err := eventsOf(ctx, q, id)
-	if err != nil {
-		return p, nil, contact, err
-	}
-	contact, err = contactOf(ctx, q, id)
-	return p, events, contact, err
-}
-
-func practices(ctx context.Context, q querier, id registry.NationalID) ([]registry.Practice, error) {
-	rows, err := q.QueryContext(ctx, "SELECT profession, category FROM practices WHERE person = $1 ORDER BY profession, category", string(id))
-	if err != nil {
-		return nil, fmt.Errorf("reading practices: %w", err)
-	}
-	defer rows.Close()
-	var out []registry.Practice
-	for rows.Next() {
-		var p registry.Practice
-		err = rows.Scan(&p.Profession, &p.Category)
-		if err != nil {
-			return nil, fmt.Errorf("reading a practice: %w", err)
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
-}
-
-func eventsOf(ctx context.Context, q querier, id registry.NationalID) ([]registry.Event, error) {
-	rows, err := q.QueryContext(ctx, "SELECT kind, date, source FROM register_events WHERE person = $1 ORDER BY date, kind", string(id))
-	if err != nil {
-		return nil, fmt.Errorf("reading register events: %w", err)
-	}
-	defer rows.Close()
-	var out []registry.Event
-	for rows.Next() {
-		e := registry.Event{ID: id}
-		var date int64
-		err = rows.Scan(&e.Kind, &date, &e.Source)
-		if err != nil {
-			return nil, fmt.Errorf("reading a register event: %w", err)
-		}
-		e.Date = moment(&date)
-		out = append(out, e)
-	}
-	return out, rows.Err()
-}
-
-func contactOf(ctx context.Context, q querier, id registry.NationalID) (registry.Contact, error) {
-	c := registry.Contact{ID: id}
-	var updated *int64
-	err := q.QueryRowContext(ctx, `SELECT recipient, complement, street, locality, postcode, city, country, phone, email, updated
-		FROM contacts WHERE person = $1`, string(id)).
-		Scan(&c.Recipient, &c.Complement, &c.Street, &c.Locality, &c.PostalCode, &c.City, &c.Country, &c.Phone, &c.Email, &updated)
-	if errors.Is(err, sql.ErrNoRows) {
-		return registry.Contact{}, nil
-	}
-	if err != nil {
-		return c, fmt.Errorf("reading a contact: %w", err)
-	}
-	c.Updated = moment(updated)
-	return c, nil
 }

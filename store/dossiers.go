@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cpsca/card"
+	"cpsca/registry"
+)
+
+// Dossiers reads everything about some orders of one bureau in one snapshot.
+// Orders that do not exist, or are another bureau's, are not in the answer. It
+// asks a few questions about all of them at once: one by one they would cost
+// more than the signatures.
+func (db *DB) Dossiers(ctx context.Context, bureau string, ids []card.OrderID) (map[card.OrderID]card.Dossier, error) {
+	tx, err := db.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading orders: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	r := dossierReader{ctx: ctx, q: tx, byOrder: make(map[card.OrderID]*card.Dossier, len(ids)), byCard: make(map[int64]*card.Dossier, len(ids))}
+	for _, step := range []func() error{
+		func() error { return r.orders(bureau, ids) }, r.cards, r.holders, r.keys, r.intents, r.issued,
+	} {
+		err = step()
+		if err != nil {
+			return nil, err
+		}
+		if len(r.byOrder) == 0 {
+			break
+		}
+	}
+	out := make(map[card.OrderID]card.Dossier, len(r.byOrder))
+	for id, d := range r.byOrder {
+		out[id] = *d
+	}
+	return out, nil
+}
+
+// dossierReader gathers dossiers question by question.
+type dossierReader struct {
+	ctx     context.Context
+	q       querier
+	byOrder map[card.OrderID]*card.Dossier
+	byCard  map[int64]*card.Dossier
+}
+
+// in writes a list of places for values and adds them to args.
+func in[T any](args []any, values []T) (string, []any) {
+	var b strings.Builder
+	b.WriteString("IN (")
+	for i, v := range values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		args = append(args, v)
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(len(args)))
+	}
+	b.WriteByte(')')
+	return b.String(), args
+}
+
+// each asks and hands every row to scan.
+func each(ctx context.Context, q querier, what, statement string, args []any, scan func(rows *sql.Rows) error) error {
+	rows, err := q.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		err = scan(rows)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", what, err)
+		}
+	}
+	err = rows.Err()
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	return nil
+}
+
+func (r *dossierReader) orders(bureau string, ids []card.OrderID) error {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	list, args := in([]any{bureau}, texts)
+	return each(r.ctx, r.q, "orders", "SELECT "+orderColumns+" FROM orders o WHERE o.bureau = $1 AND o.id "+list, args, func(rows *sql.Rows) error {
+		o, err := scanOrder(rows)
+		if err == nil {
+			r.byOrder[o.ID] = &card.Dossier{Order: o, Keys: make(map[card.Use]card.Fingerprint, len(card.Uses))}
+		}
+		return err
+	})
+}
+
+// cards reads the newest card of each order: the one that is not spoiled.
+func (r *dossierReader) cards() error {
+	list, args := in(nil, r.orderIDs())
+	err := each(r.ctx, r.q, "cards", "SELECT "+cardColumns+" FROM cards WHERE order_id "+list+" ORDER BY id", args, func(rows *sql.Rows) error {
+		c, err := scanCard(rows)
+		if err == nil {
+			r.byOrder[c.Order].Card = c
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range r.byOrder {
+		r.byCard[d.Card.ID] = d
+	}
+	return nil
+}
+
+func (r *dossierReader) orderIDs() []string {
+	out := make([]string, 0, len(r.byOrder))
+	for id := range r.byOrder {
+		out = append(out, string(id))
+	}
+	return out
+}
+
+func (r *dossierReader) cardIDs() []int64 {
+	out := make([]int64, 0, len(r.byCard))
+	for id := range r.byCard {
+		out = append(out, id)
+	}
+	return out
+}
+
+func (r *dossierReader) holders() error {
+	ids := make([]registry.NationalID, 0, len(r.byOrder))
+	for _, d := range r.byOrder {
+		ids = append(ids, d.Order.Holder)
+	}
+	known, err := holders(r.ctx, r.q, ids)
+	if err != nil {
+		return err
+	}
+	for _, d := range r.byOrder {
+		h, ok := known[d.Order.Holder]
+		if ok {
+			d.Person, d.Events, d.Contact = h.person, h.events, h.contact
+		}
+	}
+	return nil
+}
+
+func (r *dossierReader) keys() error {
+	list, args := in(nil, r.cardIDs())
+	return each(r.ctx, r.q, "keys", "SELECT card_id, use, fingerprint FROM keys WHERE card_id "+list, args, func(rows *sql.Rows) error {
+		var id int64
+		var use card.Use
+		var key card.Fingerprint
+		err := rows.Scan(&id, &use, octets{key[:]})
+		if err == nil {
+			r.byCard[id].Keys[use] = key
+		}
+		return err
+	})
+}
+
+func (r *dossierReader) intents() error {
+	list, args := in(nil, r.orderIDs())
+	return each(r.ctx, r.q, "attempts", "SELECT order_id FROM attempts WHERE state = 'intent' AND order_id "+list, args, func(rows *sql.Rows) error {
+		var id card.OrderID
+		err := rows.Scan(&id)
+		if err == nil {
+			r.byOrder[id].Intent = true
+		}
+		return err
+	})
+}
+
+func (r *dossierReader) issued() error {
+	list, args := in(nil, r.cardIDs())
+	numbers := make(map[card.Number]*card.Dossier, len(r.byCard))
+	for _, d := range r.byCard {
+		if d.Card.Number != "" {
+			numbers[d.Card.Number] = d
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	found, err := certificates(r.ctx, r.q, "c.card_id "+list, args...)
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		d, ok := numbers[c.Card]
+		if !ok {
+			return fmt.Errorf("%w: a certificate of a card without a number", ErrRow)
+		}
+		d.Issued = append(d.Issued, c)
+	}
+	return nil
+}
