@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -11,9 +12,11 @@ import (
 	"math/big"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"cpsca/card"
 	"cpsca/client"
@@ -170,6 +173,34 @@ type verdict struct {
 	Trusted bool   `json:"trusted"`
 }
 
+// attributeNames are those of RFC 4519 for what card subjects have.
+var attributeNames = map[string]string{
+	"2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.42": "GN",
+}
+
+// subjectText is a name as people read it, in the order of the certificate; what
+// a terminal would not print is quoted.
+func subjectText(name pkix.Name) string {
+	parts := make([]string, 0, len(name.Names))
+	for _, one := range name.Names {
+		kind, known := attributeNames[one.Type.String()]
+		if !known {
+			kind = one.Type.String()
+		}
+		value := fmt.Sprint(one.Value)
+		if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			value = strconv.QuoteToGraphic(value)
+		}
+		parts = append(parts, kind+"="+value)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// trusted: all that was asked must agree.
+func (v verdict) trusted() bool {
+	return v.Chain == "ok" && v.OCSP == "good" && v.List == "not listed"
+}
+
 // notTrusted: the certificate was checked and is not to be trusted.
 func notTrusted() error {
 	return &client.Problem{Status: http.StatusForbidden, Title: say("this certificate is not to be trusted", "il ne faut pas se fier à ce certificat")}
@@ -191,7 +222,7 @@ func (s *session) checkCertificate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	v := verdict{Subject: leaf.Subject.String(), Serial: fmt.Sprintf("%x", leaf.SerialNumber), Chain: chain}
+	v := verdict{Subject: subjectText(leaf.Subject), Serial: fmt.Sprintf("%x", leaf.SerialNumber), Chain: chain}
 	v.OCSP, err = askOCSP(ctx, settings.Status, leaf, issuer)
 	if err == nil {
 		v.List, err = searchList(ctx, settings.Status, leaf, issuer)
@@ -199,7 +230,7 @@ func (s *session) checkCertificate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	v.Trusted = v.Chain == "ok" && v.OCSP == "good" && v.List == "not listed"
+	v.Trusted = v.trusted()
 	err = s.print(v, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 		fmt.Fprintf(t, "%s\n%s %s\n", v.Subject, say("serial", "numéro de série"), v.Serial)
