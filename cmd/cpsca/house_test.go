@@ -123,8 +123,8 @@ func (s *service) stop() {
 	}
 }
 
-// stopService is the command `stop authority|status`.
-func stopService(ts *testscript.TestScript, _ bool, args []string) {
+// haltService is the command `halt authority|status`.
+func haltService(ts *testscript.TestScript, _ bool, args []string) {
 	running(ts)[args[0]].stop()
 }
 

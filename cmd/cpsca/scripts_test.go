@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func scriptCommands() map[string]scriptCommand {
 		"json":         isJSON,
 		"longline":     longLine,
 		"house":        startHouse,
-		"stop":         stopService,
+		"halt":         haltService,
 		"start":        startService,
 		"applications": writeApplications,
 	}
@@ -76,20 +77,22 @@ func exitOf(ts *testscript.TestScript, args []string) int {
 // patience is how long a script waits for what comes by itself.
 const patience = 30 * time.Second
 
-// until CODE PROGRAM ARGS… runs a program again and again, until it ends with
-// that code.
+// until CODE REGEXP PROGRAM ARGS… runs a program again and again, until it ends
+// with that code and its standard output matches.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	pattern, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
-	for exitOf(ts, args[1:]) != want {
+	for exitOf(ts, args[2:]) != want || !pattern.MatchString(ts.ReadFile("stdout")) {
 		select {
 		case <-again.C:
 		case <-deadline.C:
-			ts.Fatalf("%s: not the exit code %d in %v", strings.Join(args[1:], " "), want, patience)
+			ts.Fatalf("%s: not the exit code %d with such an answer in %v", strings.Join(args[2:], " "), want, patience)
 		}
 	}
 }
