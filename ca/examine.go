@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -92,7 +93,14 @@ func entitled(d card.Dossier, now time.Time) error {
 
 // draw builds the certificates to sign, one for each use.
 func (a *Authority) draw(application card.Application, d card.Dossier, keys map[card.Use]proven, requester string, now time.Time) (examined, error) {
-	out := examined{attempt: card.Attempt{Order: d.Order.ID, Card: d.Card.ID, Number: application.Number, Requester: requester}}
+	grounds, err := json.Marshal(struct {
+		Person registry.Person  `json:"person"`
+		Events []registry.Event `json:"events,omitempty"`
+	}{d.Person, d.Events})
+	if err != nil {
+		return examined{}, fmt.Errorf("writing the grounds down: %w", err)
+	}
+	out := examined{attempt: card.Attempt{Order: d.Order.ID, Card: d.Card.ID, Number: application.Number, Requester: requester, Grounds: grounds}}
 	for _, use := range card.Uses {
 		profile, ok := a.profiles[kind{d.Order.Type, use}]
 		if !ok {

@@ -58,8 +58,12 @@ type Attempt struct {
 	Card      int64
 	Number    Number
 	Requester string
-	Attempt   int // set by the ledger
-	Intents   []Intent
+	// Grounds is what the register said of the holder when the application
+	// was examined, as JSON: the journal keeps it beside the intents, so that
+	// it can be said for ever why this person was given a card.
+	Grounds []byte
+	Attempt int // set by the ledger
+	Intents []Intent
 }
 
 // Certificate is what was signed, verified and recorded.

@@ -49,6 +49,8 @@ var (
 	ErrBureau = errors.New("the bureau role, and it alone, names a bureau")
 	// ErrExclusive: an auditor is nothing else, and nobody else is an auditor.
 	ErrExclusive = errors.New("an auditor has no other role")
+	// ErrLast: without this certificate nobody could act as security officer.
+	ErrLast = errors.New("the last security officer cannot be shut out")
 	// ErrEnrolled: the certificate is enrolled already.
 	ErrEnrolled = errors.New("the certificate is enrolled already")
 )

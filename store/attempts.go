@@ -93,6 +93,7 @@ func (t *transaction) intend(a *card.Attempt) error {
 			return err
 		}
 	}
+	t.leaves[len(t.leaves)-1].grounds = a.Grounds
 	for i := range a.Intents {
 		intent := &a.Intents[i]
 		intent.Order, intent.Attempt = a.Order, a.Attempt

@@ -35,6 +35,12 @@ func (db *DB) Holder(ctx context.Context, id registry.NationalID) (registry.Pers
 	return h.person, h.events, h.contact, nil
 }
 
+// currentPractices reads the practices that the last import of a person gave.
+// While that import is under way, or was broken off, the earlier ones count
+// too: the rows of a person are not adjacent.
+const currentPractices = `SELECT r.person, r.profession, r.category FROM practices r JOIN persons p ON p.id = r.person
+	WHERE (r.import_id = p.import_id OR EXISTS (SELECT 1 FROM imports i WHERE i.id = p.import_id AND i.finished IS NULL)) AND r.person `
+
 // holders reads what the register knows of some people; who is not in the
 // answer is not in the register.
 func holders(ctx context.Context, q querier, ids []registry.NationalID) (map[registry.NationalID]*holderFacts, error) {
@@ -61,7 +67,7 @@ func holders(ctx context.Context, q querier, ids []registry.NationalID) (map[reg
 		}
 		return h
 	}
-	err = each(ctx, q, "practices", "SELECT person, profession, category FROM practices WHERE person "+list+" ORDER BY person, profession, category", args, func(rows *sql.Rows) error {
+	err = each(ctx, q, "practices", currentPractices+list+" ORDER BY r.person, r.profession, r.category", args, func(rows *sql.Rows) error {
 		var id registry.NationalID
 		var p registry.Practice
 		err := rows.Scan(&id, &p.Profession, &p.Category)

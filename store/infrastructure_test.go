@@ -123,13 +123,13 @@ func TestAKeyIsRenewedOnlyForItsSubjectAndUse(t *testing.T) {
 func TestAnEnrolmentEndsWithItsCertificate(t *testing.T) {
 	db := newLedger(t)
 	i := newIntent("", "officer")
-	e := officer.Enrolment{Fingerprint: officer.Fingerprint{9}, Person: "Zoe", Role: officer.SecurityOfficer, Issuer: i.Issuer, Serial: i.Serial}
+	e := officer.Enrolment{Fingerprint: officer.Fingerprint{9}, Person: "Zoe", Role: officer.Desk, Issuer: i.Issuer, Serial: i.Serial}
 	err := errors.Join(db.IntendInfrastructure(t.Context(), "init", i, false), db.RecordInfrastructure(t.Context(), "init", i, []byte{1}), db.Enrol(t.Context(), "init", e))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := db.Enrolled(t.Context(), e.Fingerprint)
-	if err != nil || got.Person != "Zoe" || got.Role != officer.SecurityOfficer || got.Serial != i.Serial || got.Since.IsZero() {
+	if err != nil || got.Person != "Zoe" || got.Role != officer.Desk || got.Serial != i.Serial || got.Since.IsZero() {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	err = db.Enrol(t.Context(), "init", e)
@@ -147,6 +147,58 @@ func TestAnEnrolmentEndsWithItsCertificate(t *testing.T) {
 	_, err = db.Enrolled(t.Context(), e.Fingerprint)
 	if !errors.Is(err, card.ErrNotFound) {
 		t.Fatalf("a revoked certificate: got %v", err)
+	}
+	checkAll(t, db)
+}
+
+// recorded puts one certificate of the infrastructure into the ledger.
+func recorded(t *testing.T, db *DB, subject string, use card.Use) card.Intent {
+	t.Helper()
+	i := newIntent("", use)
+	i.Subject = subject
+	err := errors.Join(db.IntendInfrastructure(t.Context(), "init", i, false), db.RecordInfrastructure(t.Context(), "init", i, []byte{1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func TestTheLastSecurityOfficerCannotBeShutOut(t *testing.T) {
+	db := newLedger(t)
+	var officers []card.Intent
+	for n, person := range []string{"Alice", "Bruno"} {
+		i := recorded(t, db, person, "officer")
+		err := db.Enrol(t.Context(), "init", officer.Enrolment{Fingerprint: officer.Fingerprint{byte(n)}, Person: person, Role: officer.SecurityOfficer, Issuer: i.Issuer, Serial: i.Serial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		officers = append(officers, i)
+	}
+	err := db.RevokeInfrastructure(t.Context(), "Bruno", officers[0].Issuer, officers[0].Serial, card.KeyCompromise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.RevokeInfrastructure(t.Context(), "Bruno", officers[1].Issuer, officers[1].Serial, card.KeyCompromise)
+	if !errors.Is(err, officer.ErrLast) {
+		t.Fatalf("the last officer: got %v", err)
+	}
+	_, err = db.Enrolled(t.Context(), officer.Fingerprint{1})
+	if err != nil {
+		t.Fatalf("the last officer is still one: %v", err)
+	}
+	checkAll(t, db)
+}
+
+func TestACertificateOfAnIssuerIsNotRevokedAtTheDoor(t *testing.T) {
+	db := newLedger(t)
+	i := recorded(t, db, "cards", "issuing")
+	err := db.AddIssuer(t.Context(), "init", Issuer{KeyID: card.KeyID{7}, Name: "cards", Role: "cards", Certificate: []byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.RevokeInfrastructure(t.Context(), "Alice", i.Issuer, i.Serial, card.KeyCompromise)
+	if !errors.Is(err, card.ErrNotFound) {
+		t.Fatalf("got %v, want card.ErrNotFound: the root revokes issuers in a ceremony", err)
 	}
 	checkAll(t, db)
 }

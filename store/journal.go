@@ -55,7 +55,8 @@ func (t *transaction) decide(actor, action string) error {
 // sequence is the number of the event that will decide what is being changed.
 func (t *transaction) sequence() int64 { return t.journal.Sequence + 1 }
 
-// clearText is what a leaf commits to: its subject and the canonical rows.
+// clearText is what a leaf commits to: its subject, the canonical rows, and the
+// grounds of the decision where it has some.
 func clearText(l leaf) ([]byte, error) {
 	b, err := appendText([]byte(`{"subject":`), l.subject)
 	if err != nil {
@@ -63,7 +64,11 @@ func clearText(l leaf) ([]byte, error) {
 	}
 	b = append(b, `,"rows":[`...)
 	b = append(b, bytes.Join(l.rows, []byte{','})...)
-	return append(b, ']', '}'), nil
+	b = append(b, ']')
+	if l.grounds != nil {
+		b = append(append(b, `,"grounds":`...), l.grounds...)
+	}
+	return append(b, '}'), nil
 }
 
 // ErrRow is returned by VerifyJournal when a row of the ledger is not what the

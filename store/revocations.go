@@ -9,6 +9,7 @@ import (
 
 	"cpsca/card"
 	"cpsca/feed"
+	"cpsca/officer"
 )
 
 // feedEnd is the last link of the status feed.
@@ -109,14 +110,16 @@ func (t *transaction) revoke(s target, at time.Time, reason card.Reason, invalid
 
 // RevokeInfrastructure revokes a certificate of the infrastructure (TLS,
 // officer, responder) for ever. Certificates of cards are revoked by steps of
-// their card: they, and serials that were never recorded, give
-// card.ErrNotFound.
+// their card, those of issuers by the root in a ceremony: they, and serials that
+// were never recorded, give card.ErrNotFound. The last certificate of a security
+// officer gives officer.ErrLast.
 func (db *DB) RevokeInfrastructure(ctx context.Context, actor string, issuer card.KeyID, serial card.Serial, reason card.Reason) error {
 	return db.change(ctx, urgent, func(t *transaction) error {
 		s := target{issuer: issuer, serial: serial}
 		var notAfter int64
 		err := t.row(`SELECT i.not_after FROM certificates c JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial
-			WHERE c.issuer = $1 AND c.serial = $2 AND c.card_id IS NULL`, issuer[:], serial[:]).Scan(&notAfter)
+			WHERE c.issuer = $1 AND c.serial = $2 AND c.card_id IS NULL
+			AND i.subject NOT IN (SELECT name FROM issuers)`, issuer[:], serial[:]).Scan(&notAfter)
 		if errors.Is(err, sql.ErrNoRows) {
 			return card.ErrNotFound
 		}
@@ -129,11 +132,32 @@ func (db *DB) RevokeInfrastructure(ctx context.Context, actor string, issuer car
 		if err != nil {
 			return err
 		}
+		err = t.officersLeft(s)
+		if err != nil {
+			return err
+		}
 		if len(t.leaves[0].rows) == 0 {
 			t.leaves = nil // it was revoked before: the decision is journalled all the same
 		}
 		return t.decide(actor, "revoke certificate")
 	})
+}
+
+// officersLeft refuses the revocation of an officer's certificate after which
+// no security officer could act.
+func (t *transaction) officersLeft(s target) error {
+	var this, left int
+	err := t.row(`SELECT COUNT(CASE WHEN e.issuer = $1 AND e.serial = $2 THEN 1 END),
+		COUNT(CASE WHEN NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = e.issuer AND r.serial = e.serial AND r.status <> 'good') THEN 1 END)
+		FROM enrolments e WHERE e.role = $3 AND e.ended IS NULL`,
+		s.issuer[:], s.serial[:], string(officer.SecurityOfficer)).Scan(&this, &left)
+	if err != nil {
+		return fmt.Errorf("counting officers: %w", err)
+	}
+	if this > 0 && left == 0 {
+		return officer.ErrLast
+	}
+	return nil
 }
 
 // Revocations lists every serial of an issuer that is, or while it was on hold

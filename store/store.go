@@ -97,6 +97,14 @@ func migrate(ctx context.Context, path string) error {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	defer db.Close()
+	err = migrateDB(ctx, db)
+	if err != nil {
+		return fmt.Errorf("migrating %s: %w", path, err)
+	}
+	return nil
+}
+
+func migrateDB(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
@@ -106,14 +114,12 @@ func migrate(ctx context.Context, path string) error {
 		return fmt.Errorf("preparing the migrations: %w", err)
 	}
 	_, err = provider.Up(ctx)
-	if err != nil {
-		return fmt.Errorf("migrating %s: %w", path, err)
-	}
-	return nil
+	return err
 }
 
 // Open opens an existing ledger for writing, brings its schema up to date,
-// enforces its durability settings and takes a new epoch.
+// enforces its durability settings and takes a new epoch. ErrSchema if tables,
+// indexes or triggers are not those of the migrations.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	_, err := os.Stat(config.Path)
 	if err != nil {
@@ -132,7 +138,10 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", config.Path, err), db.Close())
 	}
 	db.writers.SetMaxOpenConns(1)
-	err = db.write.start(ctx, db.writers)
+	err = db.VerifySchema(ctx)
+	if err == nil {
+		err = db.write.start(ctx, db.writers)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -131,6 +131,7 @@ type transaction struct {
 type leaf struct {
 	subject string
 	rows    [][]byte
+	grounds []byte // JSON, nil where a decision has none but its rows
 }
 
 // change runs f in one transaction and returns when it is on disk. An error of

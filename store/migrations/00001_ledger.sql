@@ -71,6 +71,7 @@ CREATE TABLE enrolments (
     since       BIGINT NOT NULL,
     ended       BIGINT
 );
+CREATE INDEX enrolments_by_role ON enrolments (role);
 
 CREATE TABLE issuers (
     key_id      BYTEA  NOT NULL PRIMARY KEY,
