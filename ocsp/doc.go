@@ -7,6 +7,11 @@
 // clock; it signs nothing about what is not its own. Each signature is verified
 // before it is released.
 //
+// Of a serial that the image does not know it signs unknown, or revoked by
+// ExtendedRevoke, only while the image is seconds old (KnowsAll): an older one
+// may lack a certificate issued meanwhile, so the answer is an unsigned
+// unauthorized, which no cache keeps and no client takes for a verdict.
+//
 // HTTP, caching and the enrolment of responder keys live in status; the image
 // is the feed's. Keys arrive as crypto.Signer.
 package ocsp

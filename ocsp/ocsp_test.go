@@ -121,7 +121,7 @@ type bench struct {
 func newBench(t testing.TB, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{ca: newAuthority(t, "First"), other: newAuthority(t, "Second"), now: noon}
-	b.image = &table{asOf: noon.Add(-time.Minute), records: map[card.Serial]feed.Record{}}
+	b.image = &table{asOf: noon.Add(-5 * time.Second), records: map[card.Serial]feed.Record{}}
 	b.image.set(b.ca.id, 1, card.StatusGood, 0)
 	b.image.set(b.ca.id, 2, card.StatusHeld, card.CertificateHold)
 	b.image.set(b.ca.id, 3, card.StatusRevoked, card.KeyCompromise)
@@ -275,6 +275,37 @@ func TestSerialsThatWereNeverIssuedAreNeverGood(t *testing.T) {
 			}
 			if extended != contains(answer.DER, idPKIXOCSPExtendedRevoke) {
 				t.Errorf("serial %x: the extension is wrong", number)
+			}
+		}
+	}
+}
+
+func TestAnImageThatLagsCallsNoSerialUnknown(t *testing.T) {
+	for name, c := range map[string]struct {
+		knowsAll time.Duration
+		age      time.Duration
+		status   Status
+	}{
+		"an image of this second":               {0, 0, Successful},
+		"a clock that runs behind":              {0, -time.Minute, Successful},
+		"at the bound":                          {0, 10 * time.Second, Successful},
+		"one second beyond":                     {0, 11 * time.Second, Unauthorized},
+		"without the authority for an hour":     {0, time.Hour, Unauthorized},
+		"at a bound of the operator's":          {time.Minute, time.Minute, Successful},
+		"one second beyond a bound of his":      {time.Second, 2 * time.Second, Unauthorized},
+		"without the authority for three hours": {time.Minute, 3 * time.Hour, Unauthorized},
+	} {
+		for _, extended := range []bool{false, true} {
+			b := newBench(t, func(cfg *Config) { cfg.KnowsAll, cfg.ExtendedRevoke = c.knowsAll, extended })
+			b.now = b.image.asOf.Add(c.age)
+			known, issuedMeanwhile := certID(t, b.ca.certificate, 1, crypto.SHA1), certID(t, b.ca.certificate, 9, crypto.SHA1)
+			for _, ids := range [][]CertID{{issuedMeanwhile}, {known, issuedMeanwhile}} {
+				if answer := b.ask(t, ids...); answer.Status != c.status {
+					t.Errorf("%s, extended revoke %v, %d serials: got %s, want %s", name, extended, len(ids), answer.Status, c.status)
+				}
+			}
+			if answer := b.ask(t, known); answer.Status != Successful {
+				t.Errorf("%s: of a serial that it knows: got %s", name, answer.Status)
 			}
 		}
 	}
@@ -460,6 +491,8 @@ func TestConfigurationBounds(t *testing.T) {
 		"nextUpdate too long":                func(c *Config) { c.NextUpdate = 2 * time.Hour },
 		"nextUpdate passed while fresh":      func(c *Config) { c.NextUpdate = 15 * time.Minute },
 		"stale nextUpdate longer than fresh": func(c *Config) { c.StaleNextUpdate = 2 * time.Hour },
+		"an image that knows all for ever":   func(c *Config) { c.KnowsAll = 2 * time.Minute },
+		"an image that never knows all":      func(c *Config) { c.KnowsAll = time.Millisecond },
 		"an issuer twice":                    func(c *Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) },
 		"an issuer that is no CA": func(c *Config) {
 			c.Issuers = []*x509.Certificate{b.ca.responder(newECKey(t, elliptic.P256()), nil)}

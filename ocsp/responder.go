@@ -17,6 +17,7 @@ const (
 	DefaultStale           = 72 * time.Hour
 	DefaultNextUpdate      = time.Hour
 	DefaultStaleNextUpdate = 15 * time.Minute
+	DefaultKnowsAll        = 10 * time.Second
 
 	// clockSkew is how far the authority's clock may run before ours.
 	clockSkew = 5 * time.Minute
@@ -49,8 +50,13 @@ type Config struct {
 	// StaleNextUpdate is the time from now to nextUpdate while the image is
 	// stale; at most NextUpdate. Default 15 min.
 	StaleNextUpdate time.Duration
+	// KnowsAll is the age of the image up to which a serial that it does not
+	// know counts as never issued, 1 s to 1 min; beyond it the answer is
+	// unauthorized. It must exceed the time between two heads, or no serial
+	// is ever called unknown. Default 10 s.
+	KnowsAll time.Duration
 	// ExtendedRevoke answers revoked, as RFC 6960 §2.2 and §4.4.8 allow, for
-	// a serial that was never issued. Default false: unknown.
+	// a serial that was never issued; see KnowsAll. Default false: unknown.
 	ExtendedRevoke bool
 	// Reasons publishes the reasons of revocations. Default false: only the
 	// reason certificateHold, without which a hold cannot be told.
@@ -72,6 +78,7 @@ func (c *Config) setDefaults() {
 		{&c.Stale, DefaultStale},
 		{&c.NextUpdate, DefaultNextUpdate},
 		{&c.StaleNextUpdate, DefaultStaleNextUpdate},
+		{&c.KnowsAll, DefaultKnowsAll},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -99,6 +106,8 @@ func (c Config) Validate() error {
 		return errors.New("ocsp: NextUpdate must be more than Fresh and at most 1 h")
 	case c.StaleNextUpdate < time.Minute || c.StaleNextUpdate > c.NextUpdate:
 		return errors.New("ocsp: StaleNextUpdate must be at least 1 min and at most NextUpdate")
+	case c.KnowsAll < time.Second || c.KnowsAll > time.Minute:
+		return errors.New("ocsp: KnowsAll must be 1 s to 1 min")
 	}
 	return nil
 }
@@ -190,15 +199,15 @@ func (r *Responder) Respond(request *Request) (Response, error) {
 	// than the answer says.
 	now := r.cfg.Now().UTC().Truncate(time.Second)
 	d := i.delegate.Load()
-	answer, stale, ok := r.frame(now, d)
+	answer, age, ok := r.frame(now, d)
 	if !ok {
 		return Refusal(TryLater), nil
 	}
 	answer.nonce = request.Nonce
-	response := Response{Nonce: request.Nonce != nil, Stale: stale}
+	response := Response{Nonce: request.Nonce != nil, Stale: age > r.cfg.Fresh}
 	for _, id := range request.CertIDs {
 		s, issued, ok := r.single(i, id, now)
-		if !ok {
+		if !ok || !issued && age > r.cfg.KnowsAll {
 			return Refusal(Unauthorized), nil
 		}
 		if !issued {
@@ -230,29 +239,29 @@ func (r *Responder) issuerOf(request *Request) *issuer {
 	return one
 }
 
-// frame decides the times of an answer; ok is false if none can be given now:
+// frame decides the times of an answer and tells the age of the image, which is
+// negative if our clock runs behind; ok is false if no answer can be given now:
 // no image, one too old, or no responder certificate that is valid.
-func (r *Responder) frame(now time.Time, d *delegate) (answer *data, stale, ok bool) {
+func (r *Responder) frame(now time.Time, d *delegate) (answer *data, age time.Duration, ok bool) {
 	asOf := r.cfg.Image.AsOf()
 	if asOf.IsZero() || d == nil || now.Before(d.certificate.NotBefore) {
-		return nil, false, false
+		return nil, 0, false
 	}
-	age := now.Sub(asOf)
+	age = now.Sub(asOf)
 	if age >= r.cfg.Stale || age < -clockSkew {
-		return nil, false, false
+		return nil, 0, false
 	}
 	answer = &data{responderKey: d.keyHash, producedAt: now, thisUpdate: asOf}
 	if age < 0 {
 		// Our clock runs behind: what is complete until asOf is so until now.
 		answer.thisUpdate = now
 	}
-	stale = age > r.cfg.Fresh
 	answer.nextUpdate = answer.thisUpdate.Add(r.cfg.NextUpdate)
-	if stale {
+	if age > r.cfg.Fresh {
 		answer.nextUpdate = earlier(now.Add(r.cfg.StaleNextUpdate), asOf.Add(r.cfg.Stale))
 	}
 	answer.nextUpdate = earlier(answer.nextUpdate, d.certificate.NotAfter)
-	return answer, stale, answer.nextUpdate.After(now)
+	return answer, age, answer.nextUpdate.After(now)
 }
 
 func earlier(a, b time.Time) time.Time {
