@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -71,6 +73,9 @@ func (a *authority) assemble(ctx context.Context) error {
 		return err
 	}
 	err = a.lists(certificates, key)
+	if err == nil {
+		err = a.notBehind(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -145,6 +150,35 @@ func (a *authority) lists(certificates map[string]*x509.Certificate, key *hsm.Ke
 			return fmt.Errorf("computing the key id of %s: %w", name, err)
 		}
 		a.names[id] = name
+	}
+	return nil
+}
+
+// errBehind: the ledger is older than what the house has published.
+var errBehind = errors.New("the ledger is older than the list that the house has published: an old copy was put in its place")
+
+// notBehind holds the ledger against the published list, a signed witness
+// outside it: a copy from before does not know the number of the list that is
+// there, and would issue again what was issued since.
+func (a *authority) notBehind(ctx context.Context) error {
+	path := filepath.Join(a.settings.Lists.Folder, hierarchy.Cards+".crl")
+	der, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was published yet
+	}
+	if err != nil {
+		return fmt.Errorf("reading the published list: %w", err)
+	}
+	list, err := crl.Parse(der)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	known, err := a.db.Lists(ctx, a.issuer.KeyID(), 1)
+	if err != nil {
+		return err
+	}
+	if list.KeyID == a.issuer.KeyID() && (len(known) == 0 || known[0].Number < list.Number) {
+		return fmt.Errorf("%w (%s has number %d)", errBehind, path, list.Number)
 	}
 	return nil
 }

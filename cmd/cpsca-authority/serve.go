@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"cpsca/client"
 	"cpsca/cmd/internal/service"
 	"cpsca/config"
 
@@ -80,7 +81,7 @@ func (a *authority) wake(ctx context.Context) error {
 // mutualTLS asks every client for a certificate of the technical hierarchy.
 // What it may do is decided by its enrolment, at every request.
 func mutualTLS(t config.TLS) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+	pair, err := client.LoadCertificate(t.Certificate, t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's certificate: %w", err)
 	}

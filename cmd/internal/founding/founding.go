@@ -153,6 +153,7 @@ type founder struct {
 	plan        Plan
 	module      string
 	rootToken   *hsm.Token
+	rootFiles   []string // folders of the root's token, while it is beside the authority's
 	token       *hsm.Token
 	db          *store.DB
 	technical   ca.Technical
@@ -170,6 +171,7 @@ func (f *founder) found(ctx context.Context) error {
 		{"hierarchies", f.hierarchies},
 		{"first people and services", f.people},
 		{"lists of the roots", f.rootLists},
+		{"root off line", f.takeRootAway},
 		{"configurations", f.configurations},
 	} {
 		f.plan.Progress(step.say)

@@ -59,6 +59,12 @@ func TestAHouseIsFoundedOnceAndVerifies(t *testing.T) {
 			t.Fatalf("openssl verify %s: %v\n%s", leaf, err, output)
 		}
 	}
+	for folder, want := range map[string]int{authorityTokens: 1, rootTokens: 1} {
+		inside, err := tokenFiles(filepath.Join(p.Folder, folder))
+		if err != nil || len(inside) != want {
+			t.Fatalf("%s: got %d tokens, %v, want %d: the root's token is apart from the authority's", folder, len(inside), err, want)
+		}
+	}
 	before, err := os.ReadFile(filepath.Join(p.Folder, "authority.pin"))
 	if err != nil {
 		t.Fatal(err)

@@ -22,10 +22,12 @@ var ErrNoModule = errors.New("the SoftHSM library is not installed (Debian packa
 // feedKey is the label of the key that signs the heads of the feed.
 const feedKey = "feed"
 
-// The folders of the tokens. The root's keys have a token of their own, which
-// the authority never opens; the status node's is in its own folder.
+// The folders of the tokens, each with its own configuration of SoftHSM. The
+// root's keys have a token of their own, which the authority never sees: its
+// folder is taken off line after the founding.
 const (
 	authorityTokens = "hsm"
+	rootTokens      = "root-hsm"
 	statusTokens    = "status-hsm"
 )
 
@@ -53,17 +55,64 @@ func (f *founder) tokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for label, into := range map[string]**hsm.Token{"root": &f.rootToken, "authority": &f.token} {
-		err = CreateToken(f.module, softhsm, label, f.path(label+".pin"))
+	rootSoftHSM, err := SoftHSM(f.path(rootTokens))
+	if err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		label, pin string
+		into       **hsm.Token
+	}{
+		{"root", filepath.Join(filepath.Dir(rootSoftHSM), "root.pin"), &f.rootToken},
+		{"authority", f.path("authority.pin"), &f.token},
+	} {
+		err = CreateToken(f.module, softhsm, one.label, one.pin)
 		if err != nil {
 			return err
 		}
-		*into, err = token.Open(ctx, config.HSM{Module: f.module, Token: label, PINFile: f.path(label + ".pin"), SoftHSM: softhsm})
+		if one.label == "root" {
+			f.rootFiles, err = tokenFiles(f.path(authorityTokens))
+			if err != nil {
+				return err
+			}
+		}
+		*one.into, err = token.Open(ctx, config.HSM{Module: f.module, Token: one.label, PINFile: one.pin, SoftHSM: softhsm})
 		if err != nil {
 			return err
 		}
 	}
 	return f.plan.CreateToken(ctx, f.path(statusTokens), "status", f.path("status.pin"))
+}
+
+// tokenFiles lists the folders of the tokens that a SoftHSM folder holds.
+func tokenFiles(folder string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(folder, "tokens"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for token files: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out, nil
+}
+
+// takeRootAway moves the root's token into its own folder. SoftHSM knows one
+// folder per process, so that it was made beside the authority's; it is closed
+// now.
+func (f *founder) takeRootAway(context.Context) error {
+	err := f.rootToken.Close()
+	f.rootToken = nil
+	if err != nil {
+		return fmt.Errorf("closing the root's token: %w", err)
+	}
+	for _, name := range f.rootFiles {
+		err = os.Rename(f.path(authorityTokens, "tokens", name), f.path(rootTokens, "tokens", name))
+		if err != nil {
+			return fmt.Errorf("moving the root's token: %w", err)
+		}
+	}
+	return nil
 }
 
 // SoftHSM writes a softhsm2.conf for the tokens of a folder and returns its

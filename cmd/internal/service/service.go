@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // Daemon describes one program.
@@ -33,13 +34,31 @@ type Daemon struct {
 // Main runs a daemon and ends the process: 0 when stopped by SIGINT or
 // SIGTERM, 1 when it cannot start or had to stop.
 func Main(d Daemon) {
+	err := keepSecrets()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", d.Name, err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := d.command().ExecuteContext(ctx)
+	err = d.command().ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", d.Name, err)
 		os.Exit(1)
 	}
+}
+
+// keepSecrets keeps the PIN in memory out of core dumps and out of reach of
+// other processes of the same user.
+func keepSecrets() error {
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	if err == nil {
+		err = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("forbidding core dumps: %w", err)
+	}
+	return nil
 }
 
 func (d Daemon) command() *cobra.Command {
