@@ -31,6 +31,7 @@ type item struct {
 // with problems that say when to send them again, and the stream goes on; if
 // nothing was answered yet, the whole request is refused instead (503).
 func (s *Server) applications(w *transfer, r *http.Request) error {
+	w.both = true
 	err := w.control.EnableFullDuplex()
 	if err != nil {
 		return fmt.Errorf("opening both directions: %w", err)

@@ -329,12 +329,15 @@ func TestASlowReaderIsNotReadAheadOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		connection := &stalled{header: make(http.Header), gone: make(chan struct{}), stopped: make(chan struct{})}
-		w := newTransfer(connection, connection, time.Minute, s.clock)
-		c := &caller{Enrolment: officer.Enrolment{Role: officer.Bureau, Bureau: "b1"}, transfer: w}
-		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), callerKey{}, c), http.MethodPost, "/v1/applications", w)
+		r, err := http.NewRequest(http.MethodPost, "/v1/applications", connection)
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.ContentLength = -1
+		w := newTransfer(connection, r, time.Minute, s.clock)
+		c := &caller{Enrolment: officer.Enrolment{Role: officer.Bureau, Bureau: "b1"}, transfer: w}
+		r = r.WithContext(context.WithValue(t.Context(), callerKey{}, c))
+		r.Body = w
 		done := make(chan error)
 		go func() { done <- s.applications(w, r) }()
 		synctest.Wait() // nothing moves any more

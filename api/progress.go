@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -20,16 +21,23 @@ type transfer struct {
 	control *http.ResponseController
 	clock   func() time.Time
 	idle    time.Duration
-	status  int // 0 until the answer begins
+	status  int  // 0 until the answer begins
+	both    bool // answers are written while the body still comes
+	closes  bool // the version of HTTP ends a request with its connection: before 2
+	last    bool // the answer says that the connection ends with it
 
 	mu      sync.Mutex // guards all below, and the read deadline with them
 	reading bool       // somebody waits for the caller
 	paused  bool       // the caller waits for us: he may stand still
 	stopped bool       // the last read deadline was set
+	unread  bool       // the body has not been read to its end
 }
 
-func newTransfer(w http.ResponseWriter, body io.ReadCloser, idle time.Duration, clock func() time.Time) *transfer {
-	t := &transfer{ResponseWriter: w, body: body, control: http.NewResponseController(w), clock: clock, idle: idle}
+func newTransfer(w http.ResponseWriter, r *http.Request, idle time.Duration, clock func() time.Time) *transfer {
+	t := &transfer{
+		ResponseWriter: w, body: r.Body, control: http.NewResponseController(w), clock: clock, idle: idle,
+		closes: r.ProtoMajor < 2, unread: r.ContentLength != 0,
+	}
 	t.untimed() // the request before on this connection left its last one
 	return t
 }
@@ -46,6 +54,10 @@ func (t *transfer) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 func (t *transfer) WriteHeader(status int) {
 	if t.status == 0 {
 		t.status = status
+		if (!t.both || status >= http.StatusBadRequest) && t.leave() && t.closes {
+			t.Header().Set("Connection", "close")
+			t.last = true
+		}
 	}
 	t.timed()
 	defer t.untimed()
@@ -55,7 +67,7 @@ func (t *transfer) WriteHeader(status int) {
 // Write writes piece by piece.
 func (t *transfer) Write(b []byte) (int, error) {
 	if t.status == 0 {
-		t.status = http.StatusOK
+		t.WriteHeader(http.StatusOK)
 	}
 	defer t.untimed()
 	written := 0
@@ -81,7 +93,13 @@ func (t *transfer) flush() error {
 func (t *transfer) Read(b []byte) (int, error) {
 	t.await(&t.reading, true)
 	defer t.await(&t.reading, false)
-	return t.body.Read(b)
+	n, err := t.body.Read(b)
+	if errors.Is(err, io.EOF) {
+		t.mu.Lock()
+		t.unread = false
+		t.mu.Unlock()
+	}
+	return n, err
 }
 
 // pause lets the caller stand still until resume: an answer is owed to him.
@@ -116,9 +134,26 @@ const lingering = time.Second
 // linger lets reading go on for a last while.
 func (t *transfer) linger() { t.end(t.clock().Add(lingering)) }
 
+// leave says whether a body was left unread, and gives the rest of it a last
+// while: net/http reads up to 256 KiB of it after the answer, and sets no
+// deadline of its own, so that a caller who sends nothing would keep his
+// connection for ever.
+func (t *transfer) leave() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unread && !t.stopped {
+		t.endLocked(t.clock().Add(lingering))
+	}
+	return t.unread
+}
+
 func (t *transfer) end(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.endLocked(at)
+}
+
+func (t *transfer) endLocked(at time.Time) {
 	t.stopped = true
 	_ = t.control.SetReadDeadline(at)
 }

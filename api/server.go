@@ -122,7 +122,7 @@ func callerOf(r *http.Request) *caller {
 // it, and writes one line in the log.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := s.clock()
-	t := newTransfer(w, r.Body, s.config.Idle, s.clock)
+	t := newTransfer(w, r, s.config.Idle, s.clock)
 	c := &caller{french: french(r), transfer: t, route: "-"}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -141,11 +141,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.refuse(t, p)
 		}
 	}
+	if t.status == 0 {
+		t.WriteHeader(http.StatusOK) // an empty answer
+	}
+	unread := t.leave()
 	t.timed() // the last piece is sent off by the server
 	took := s.clock().Sub(began)
 	s.config.Meter.Answered(c.route, t.status, took)
 	s.config.Log.Log(r.Context(), level(t.status), "request", "route", c.route, "status", t.status, "role", string(c.Role),
 		"certificate", c.Fingerprint.String(), "took", took, "problem", code)
+	if unread && t.closes && !t.last {
+		// The answer had begun when the body broke off. What else comes on the
+		// connection would be taken for a request.
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func level(status int) slog.Level {
