@@ -69,7 +69,7 @@ func (s *Server) applications(w *transfer, r *http.Request) error {
 
 // cutShort tells a caller whose stream broke off what became of it.
 func (s *Server) cutShort(ctx context.Context, w *transfer, c *caller, err error) error {
-	err = fmt.Errorf("%w: %w", errBodyEnd, err)
+	err = &bodyEnd{cause: err}
 	if w.status == 0 {
 		return err
 	}

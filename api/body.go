@@ -33,7 +33,7 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 	case errors.As(err, &size):
 		return errBodySize
 	case err != nil:
-		return fmt.Errorf("%w: %w", errBodyEnd, err)
+		return &bodyEnd{cause: err}
 	}
 	err = strict(body, v)
 	if err != nil {

@@ -52,6 +52,9 @@ var doorEntries = []entry{
 	{errCertificate, "certificate-required", 401, 0, false,
 		text{"A client certificate is required", "Un certificat client est exigé"},
 		text{"Connect with a certificate of the technical hierarchy.", "Connectez-vous avec un certificat de la hiérarchie technique."}},
+	{errValidity, "certificate-validity", 401, 0, false,
+		text{"The client certificate is not valid now", "Le certificat client n'est pas valide en ce moment"},
+		text{"It has ended, or has not begun. Connect with a new one.", "Il a pris fin ou n'a pas commencé. Connectez-vous avec un nouveau."}},
 	{errEnrolled, "not-enrolled", 403, 0, false,
 		text{"The certificate opens no door", "Le certificat n'ouvre aucune porte"},
 		text{"It is not enrolled, its enrolment ended, or it is revoked. Ask a security officer to enrol a new one.",
@@ -77,7 +80,7 @@ var doorEntries = []entry{
 	{errBodySize, "body-size", 413, 0, false,
 		text{"The body is too large", "Le corps est trop grand"},
 		text{"Send at most 64 KiB.", "Envoyez au plus 64 Kio."}},
-	{errBodyEnd, "body-ended", 400, 0, true,
+	{errBodyEnd, "body-ended", 400, 0, true, // without its cause, see bodyEnd
 		text{"The body ended early", "Le corps s'est interrompu"},
 		text{"What was received whole was processed. Sending everything again is safe.", "Ce qui a été reçu en entier a été traité. Tout renvoyer est sans danger."}},
 	{errBody, "body", 400, 0, true,

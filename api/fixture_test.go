@@ -32,6 +32,13 @@ import (
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
+// Certificates of the fixture are valid by the clock of the handshake and by
+// that of the house.
+var (
+	begins = noon.AddDate(-10, 0, 0)
+	ends   = noon.AddDate(50, 0, 0)
+)
+
 const (
 	ada    = registry.NationalID("899700000013")
 	number = card.Number("9900000001")
@@ -50,7 +57,7 @@ func newHierarchy(t *testing.T, name string) hierarchy {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: begins, NotAfter: ends,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	return hierarchy{signed(t, template, template, &key.PublicKey, key), key}
@@ -80,7 +87,7 @@ func (h hierarchy) certify(t *testing.T, name string) tls.Certificate {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: begins, NotAfter: ends,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
@@ -361,7 +368,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, technical: newHierarchy(t, "technical"), log: new(strings.Builder)}
 	s.house = &house{enrolled: make(map[officer.Fingerprint]officer.Enrolment), changed: make(chan struct{}), cardsBy: make(map[card.Number]card.Card)}
 	c := config(s.house)
-	c.Log = slog.New(slog.NewTextHandler(s, nil))
+	c.Log = slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	handler, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ func (t text) in(french bool) string {
 // catalogue does not know is a failure of ours: it is logged under an incident
 // number, which alone goes out.
 func (s *Server) problem(ctx context.Context, err error, french bool) *client.Problem {
+	s.logCause(ctx, err)
 	e, ok := entryOf(err)
 	switch {
 	case ok:

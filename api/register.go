@@ -86,7 +86,7 @@ func take[T any](s *Server, w *transfer, r *http.Request, kind string, read read
 	case errors.As(err, &failed):
 		return fmt.Errorf("importing %s: %w", kind, failed.error)
 	case err != nil:
-		return fmt.Errorf("%w after %d lines: %w", errBodyEnd, report.Lines, err)
+		return &bodyEnd{lines: report.Lines, cause: err}
 	}
 	err = i.opened.Finish(ctx, report)
 	if err != nil {

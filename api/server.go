@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -173,6 +174,10 @@ func (s *Server) identify(r *http.Request) (officer.Enrolment, error) {
 	}
 	f := officer.FingerprintOf(r.TLS.PeerCertificates[0].Raw)
 	stranger := officer.Enrolment{Fingerprint: f}
+	now := s.config.Now()
+	if !slices.ContainsFunc(r.TLS.VerifiedChains, func(chain []*x509.Certificate) bool { return valid(chain, now) }) {
+		return stranger, errValidity
+	}
 	e, err := s.config.Enrolments.Enrolled(r.Context(), f)
 	switch {
 	case errors.Is(err, card.ErrNotFound):
@@ -183,6 +188,12 @@ func (s *Server) identify(r *http.Request) (officer.Enrolment, error) {
 		return stranger, errEnrolled
 	}
 	return e, nil
+}
+
+// valid says whether every certificate of a chain is within its dates
+// (RFC 5280 §6.1.3 (a)(2)): the handshake, which saw to it, may be days ago.
+func valid(chain []*x509.Certificate, now time.Time) bool {
+	return !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return now.Before(c.NotBefore) || now.After(c.NotAfter) })
 }
 
 // route hands a request to its door.

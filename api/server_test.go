@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,7 +10,9 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"cpsca/card"
 	"cpsca/client"
@@ -166,6 +169,41 @@ func TestAnEnrolmentThatEndedOpensNothing(t *testing.T) {
 	s.enrolled[f] = e
 	_, err := s.with(certificate, "").Version(t.Context())
 	wantProblem(t, err, "not-enrolled", 403)
+}
+
+func TestACertificateEndsOnAnOpenConnection(t *testing.T) {
+	s := newSite(t)
+	var now atomic.Int64
+	s.handler.config.Now = func() time.Time { return time.Unix(now.Load(), 0) }
+	c := s.as(officer.Auditor)
+	for _, at := range []struct {
+		when  time.Time
+		valid bool
+	}{
+		{begins, true}, {ends, true}, {begins.Add(-time.Second), false}, {ends.Add(time.Second), false}, {noon, true},
+	} {
+		now.Store(at.when.Unix())
+		_, err := c.Version(t.Context())
+		if at.valid && err != nil {
+			t.Errorf("at %s: got %v", at.when, err)
+		}
+		if !at.valid {
+			wantProblem(t, err, "certificate-validity", 401)
+		}
+	}
+}
+
+// The certificate that issued a caller's counts as much as his own.
+func TestAnIssuerEndsOnAnOpenConnection(t *testing.T) {
+	chain := func(ends ...time.Time) (out []*x509.Certificate) {
+		for _, end := range ends {
+			out = append(out, &x509.Certificate{NotBefore: begins, NotAfter: end})
+		}
+		return out
+	}
+	if valid(chain(ends, noon), noon.Add(time.Second)) || !valid(chain(ends, noon), noon) {
+		t.Error("the issuer's end is passed over")
+	}
 }
 
 func wantProblem(t *testing.T, err error, code string, status int) *client.Problem {

@@ -77,9 +77,12 @@ func TestABodyThatNeverComesHoldsNoConnection(t *testing.T) {
 			if r.StatusCode != a.status {
 				t.Errorf("got status %d, want %d", r.StatusCode, a.status)
 			}
-			_, err = io.Copy(io.Discard, r.Body)
+			text, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Errorf("the answer does not end: %v", err)
+			}
+			if r.StatusCode == http.StatusBadRequest && !strings.Contains(string(text), "nothing came for too long") || strings.Contains(string(text), "tcp") {
+				t.Errorf("got %s, want a plain sentence", text)
 			}
 			if !r.Close {
 				t.Error("the answer does not say that it is the last")
@@ -129,6 +132,33 @@ func TestABodyThatNeverComesHoldsNoStreamOfHTTP2(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The caller hears no socket, the log does.
+func TestTheCauseOfABrokenBodyIsForTheLog(t *testing.T) {
+	s := newSite(t)
+	s.handler.config.Idle = 50 * time.Millisecond
+	body, never := io.Pipe()
+	defer never.Close()
+	q, err := http.NewRequest(http.MethodPost, s.server.URL+"/v1/orders", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/json")
+	r, err := s.plain(s.enrol(officer.Desk)).Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := problemIn(t, r)
+	if p.Code() != "body-ended" || p.Reason != "nothing came for too long" {
+		t.Errorf("got %+v", p)
+	}
+	if !strings.Contains(s.logged(), "i/o timeout") {
+		t.Errorf("the log does not say why:\n%s", s.logged())
+	}
+	if got := (&bodyEnd{12, io.ErrUnexpectedEOF}).Error(); got != "the body ended early after 12 lines" {
+		t.Errorf("got %q", got)
 	}
 }
 
