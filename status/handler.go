@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -35,53 +35,7 @@ const (
 	// certificateAge is how long they keep an issuer's certificate, which
 	// never changes under its name.
 	certificateAge = 24 * time.Hour
-
-	defaultConcurrent = 256
-	maxConcurrent     = 1 << 16
 )
-
-// Responder answers OCSP requests. *ocsp.Responder is one.
-type Responder interface {
-	// Answer answers a request in DER; the error says why an answer is
-	// internalError.
-	Answer(der []byte) (ocsp.Response, error)
-}
-
-// Sequencer tells at which record the image stands. *feed.Image is one.
-type Sequencer interface {
-	Sequence() uint64
-}
-
-// Config says what a Handler serves.
-type Config struct {
-	// Responder answers OCSP; required.
-	Responder Responder
-	// Image is the one that Responder answers from; required.
-	Image Sequencer
-	// Lists are served under /crl/; required.
-	Lists *Lists
-	// Issuers are served under /ca/.
-	Issuers []Issuer
-	// Concurrent bounds the answers that are made at one time, 1 to 65536;
-	// beyond it the answer is tryLater. Default 256.
-	Concurrent int
-	// Log gets a line when answering begins to fail and when it works again.
-	// Default: none.
-	Log *slog.Logger
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
-}
-
-// Validate returns the first setting that is missing or out of bounds.
-func (c Config) Validate() error {
-	if c.Responder == nil || c.Image == nil || c.Lists == nil {
-		return errors.New("status: Responder, Image and Lists are required")
-	}
-	if c.Concurrent < 0 || c.Concurrent > maxConcurrent {
-		return fmt.Errorf("status: Concurrent must be 1 to %d", maxConcurrent)
-	}
-	return validateIssuers(c.Issuers)
-}
 
 // Handler serves, whatever the host name:
 //
@@ -93,9 +47,10 @@ func (c Config) Validate() error {
 type Handler struct {
 	cfg          Config
 	certificates map[string]*x509.Certificate
-	answers      answers
+	answers      *answers
+	budgets      *budgets
 	slots        chan struct{}
-	flights      singleflight.Group // answers being made, by image and request
+	flights      singleflight.Group // answers being made, by image and CertIDs
 	failing      atomic.Bool
 }
 
@@ -106,16 +61,11 @@ func NewHandler(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Concurrent == 0 {
-		cfg.Concurrent = defaultConcurrent
+	cfg.setDefaults()
+	h := &Handler{
+		cfg: cfg, certificates: map[string]*x509.Certificate{}, answers: newAnswers(cfg.KeptOctets),
+		budgets: newBudgets(cfg.ClientRate, cfg.ClientBurst), slots: make(chan struct{}, cfg.Concurrent),
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	h := &Handler{cfg: cfg, certificates: map[string]*x509.Certificate{}, slots: make(chan struct{}, cfg.Concurrent)}
 	for _, i := range cfg.Issuers {
 		h.certificates[i.Name] = i.Certificate
 	}
@@ -169,7 +119,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, path string) {
 		refuse(w, http.StatusNotFound)
 		return
 	}
-	h.send(w, r, h.answer(der))
+	h.send(w, r, h.answer(clientOf(r.RemoteAddr), der))
 }
 
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
@@ -188,38 +138,62 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest)
 		return
 	}
-	h.send(w, r, h.answer(der))
+	h.send(w, r, h.answer(clientOf(r.RemoteAddr), der))
 }
 
-// answer returns a kept answer or a new one.
-func (h *Handler) answer(der []byte) ocsp.Response {
+// answer returns a kept answer or a new one, as far as the client's budget goes.
+func (h *Handler) answer(client netip.Prefix, der []byte) ocsp.Response {
+	request, err := ocsp.ParseRequest(der)
+	if err != nil {
+		return ocsp.Refusal(ocsp.MalformedRequest)
+	}
 	// The sequence is read before the answer is made: an answer from a newer
 	// image is forgotten early, one from an older image never kept.
-	sequence := h.cfg.Image.Sequence()
-	kept, ok := h.answers.find(der, sequence, h.cfg.Now())
-	if ok {
+	sequence, now := h.cfg.Image.Sequence(), h.cfg.Now()
+	kept, ok := h.answers.find(request, sequence, now)
+	if ok && request.Nonce == nil {
 		return kept
 	}
-	// Those who miss at the same time share one signature.
-	made, _, _ := h.flights.Do(fmt.Sprint(sequence, " ", string(der)), func() (any, error) {
-		return h.make(der, sequence), nil
+	if !h.budgets.take(client, now) {
+		if ok {
+			return kept // without the nonce; RFC 5019 §4 lets clients go by its times
+		}
+		return ocsp.Refusal(ocsp.Unauthorized)
+	}
+	made, ours := h.makeOnce(request, sequence)
+	if !ours || made.Status != ocsp.Successful {
+		h.budgets.giveBack(client)
+	}
+	return made
+}
+
+// makeOnce makes an answer. Those who miss the same one at the same time share
+// a signature, unless it is over their nonce; ours is true for the one who
+// caused it.
+func (h *Handler) makeOnce(request *ocsp.Request, sequence uint64) (response ocsp.Response, ours bool) {
+	if request.Nonce != nil {
+		return h.make(request, sequence), true
+	}
+	made, _, _ := h.flights.Do(fmt.Sprint(sequence, " ", keyOf(request)), func() (any, error) {
+		ours = true
+		return h.make(request, sequence), nil
 	})
-	return made.(ocsp.Response)
+	return made.(ocsp.Response), ours
 }
 
 // make lets the responder answer, if it is not too busy, and keeps what others
 // may be given too.
-func (h *Handler) make(der []byte, sequence uint64) ocsp.Response {
+func (h *Handler) make(request *ocsp.Request, sequence uint64) ocsp.Response {
 	select {
 	case h.slots <- struct{}{}:
 	default:
 		return ocsp.Refusal(ocsp.TryLater)
 	}
-	response, err := h.cfg.Responder.Answer(der)
+	response, err := h.cfg.Responder.Respond(request)
 	<-h.slots
 	h.note(err)
 	if cacheable(response) {
-		h.answers.keep(der, sequence, response)
+		h.answers.keep(request, sequence, response)
 	}
 	return response
 }

@@ -279,7 +279,7 @@ type counter struct {
 	err   error
 }
 
-func (c *counter) Answer(der []byte) (ocsp.Response, error) {
+func (c *counter) Respond(request *ocsp.Request) (ocsp.Response, error) {
 	c.made++
 	if c.enter != nil {
 		c.enter <- struct{}{}
@@ -288,7 +288,7 @@ func (c *counter) Answer(der []byte) (ocsp.Response, error) {
 	if c.err != nil {
 		return ocsp.Refusal(ocsp.InternalError), c.err
 	}
-	return c.Responder.Answer(der)
+	return c.Responder.Respond(request)
 }
 
 func TestAnswersAreMadeOnceUntilSomethingChanges(t *testing.T) {
@@ -334,6 +334,10 @@ func TestThoseWhoAskAtTheSameTimeShareOneSignature(t *testing.T) {
 		}
 		if count.made != 1 {
 			t.Errorf("got %d answers made, want 1", count.made)
+		}
+		spent := n.handler.budgets.burst - n.handler.budgets.byUse.Front().Value.(*bucket).tokens
+		if spent != 1 {
+			t.Errorf("got %v signatures spent, want 1", spent)
 		}
 	})
 }
@@ -403,10 +407,16 @@ func TestListsAndCertificatesAreServed(t *testing.T) {
 func TestHandlerSettingsAreChecked(t *testing.T) {
 	n := newNode(t, start)
 	for name, change := range map[string]func(*Config){
-		"no responder":     func(c *Config) { c.Responder = nil },
-		"no image":         func(c *Config) { c.Image = nil },
-		"no lists":         func(c *Config) { c.Lists = nil },
-		"too many at once": func(c *Config) { c.Concurrent = 1 << 20 },
+		"no responder":                  func(c *Config) { c.Responder = nil },
+		"no image":                      func(c *Config) { c.Image = nil },
+		"no lists":                      func(c *Config) { c.Lists = nil },
+		"too many at once":              func(c *Config) { c.Concurrent = 1 << 20 },
+		"a memory for nothing":          func(c *Config) { c.KeptOctets = 1000 },
+		"a memory beyond all bounds":    func(c *Config) { c.KeptOctets = 1<<30 + 1 },
+		"a budget below nothing":        func(c *Config) { c.ClientRate = -1 },
+		"a budget beyond all bounds":    func(c *Config) { c.ClientRate, c.ClientBurst = 1<<20+1, 2<<20 },
+		"a burst smaller than the rate": func(c *Config) { c.ClientRate, c.ClientBurst = 50, 49 },
+		"a burst beyond all bounds":     func(c *Config) { c.ClientBurst = 1 << 30 },
 		"a name with a slash": func(c *Config) {
 			c.Issuers = []Issuer{{Name: "a/b", Certificate: n.certificate}}
 		},
