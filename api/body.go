@@ -42,7 +42,8 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// strict decodes one JSON value and nothing else.
+// strict decodes one JSON object and nothing else. Every member has exactly a
+// documented name, and no name comes twice in an object.
 func strict(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -54,7 +55,7 @@ func strict(text []byte, v any) error {
 	if !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON object")
 	}
-	return nil
+	return names(text)
 }
 
 // reply answers with a JSON object.
