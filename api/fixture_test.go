@@ -307,6 +307,9 @@ func (h *house) SignHead(_ context.Context, sequence uint64, hash feed.Hash, asO
 }
 
 func (h *house) IssueResponder(_ context.Context, _ string, issuer card.KeyID, csr []byte) ([]byte, error) {
+	if h.fail != nil {
+		return nil, h.fail
+	}
 	return append([]byte("certificate of "), csr...), nil
 }
 

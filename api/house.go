@@ -67,8 +67,15 @@ func (s *Server) responder(w *transfer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := s.config.Responders.IssueResponder(r.Context(), callerOf(r).Person, request.Issuer, der)
+	c := callerOf(r)
+	now := s.config.Now()
+	err = s.responders.take(c.Fingerprint, now)
 	if err != nil {
+		return err
+	}
+	certificate, err := s.config.Responders.IssueResponder(r.Context(), c.Person, request.Issuer, der)
+	if err != nil {
+		s.responders.giveBack(c.Fingerprint, now)
 		return err
 	}
 	issuers, err := s.config.Issuers.Issuers(r.Context())

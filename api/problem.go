@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -52,6 +53,10 @@ func (s *Server) problem(ctx context.Context, err error, french bool) *client.Pr
 	}
 	p := &client.Problem{
 		Type: client.ProblemPrefix + e.code, Title: e.title.in(french), Status: e.status, Detail: e.detail.in(french), RetryAfter: e.retry,
+	}
+	var enough *quotaError
+	if errors.As(err, &enough) {
+		p.RetryAfter = int(math.Ceil(enough.after.Seconds()))
 	}
 	if e.told {
 		p.Reason = err.Error()

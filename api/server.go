@@ -20,6 +20,8 @@ type Server struct {
 	mux    *http.ServeMux
 	origin *http.CrossOriginProtection
 	clock  func() time.Time // of deadlines, not of business
+
+	responders quota
 }
 
 // handler answers a request, or says why not before anything was written.
