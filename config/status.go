@@ -23,11 +23,17 @@ type Status struct {
 	Issuers []string `mapstructure:"issuers"`
 	// HSM is the node's own token, with responder keys and nothing else.
 	HSM HSM `mapstructure:"hsm"`
-	// Poll lies between two questions to the authority, 100ms to 60s.
+	// Poll lies between two questions to the authority, 100ms to 4s: with the
+	// few seconds for which the authority keeps a question open the image
+	// stays young enough to say that a serial was never issued.
 	Poll time.Duration `mapstructure:"poll"`
 	// ExtendedRevoke answers revoked instead of unknown for serials that were
 	// never issued (RFC 6960 §2.2).
 	ExtendedRevoke bool `mapstructure:"extended_revoke"`
+	// ClientRate is how many signatures a second one client (an IPv4 address,
+	// an IPv6 /64) may cause, 1 to 100000; 0 means 50. Raise it behind a
+	// reverse proxy, where all clients are one.
+	ClientRate int `mapstructure:"client_rate"`
 }
 
 // ReadStatus reads and checks the file of cpsca-status. Errors wrap ErrInvalid
@@ -58,10 +64,13 @@ func (s *Status) validate(base string) error {
 		err = webURL("authority", s.Authority, "https")
 	}
 	if err == nil {
-		err = between("poll", s.Poll, 100*time.Millisecond, time.Minute)
+		err = between("poll", s.Poll, 100*time.Millisecond, 4*time.Second)
 	}
 	if err != nil {
 		return err
+	}
+	if s.ClientRate < 0 || s.ClientRate > 100000 {
+		return invalid("client_rate", "want 0 to 100000, got %d", s.ClientRate)
 	}
 	if s.Folder == "" || s.FeedKey == "" || len(s.Issuers) == 0 {
 		return invalid("folder, feed_key, issuers", "are required")

@@ -109,7 +109,7 @@ func (n *node) answer(ctx context.Context, issuers []status.Issuer, image *feed.
 	if err != nil {
 		return err
 	}
-	n.handler, err = status.NewHandler(status.Config{Responder: responder, Image: image, Lists: lists, Issuers: issuers, Log: n.log})
+	n.handler, err = status.NewHandler(status.Config{Responder: responder, Image: image, Lists: lists, Issuers: issuers, ClientRate: n.settings.ClientRate, Log: n.log})
 	return err
 }
 

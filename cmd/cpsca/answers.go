@@ -17,7 +17,7 @@ import (
 // openAnswers opens a file of answers, for this process alone, to write behind
 // what is there, and reads which orders an earlier run got certificates for. A
 // torn last line, left by an interruption, is cut off: its order is sent again.
-func openAnswers(path string) (*os.File, map[card.OrderID]bool, error) {
+func openAnswers(path string) (*os.File, map[card.OrderID]card.Number, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, nil, err
@@ -30,7 +30,7 @@ func openAnswers(path string) (*os.File, map[card.OrderID]bool, error) {
 	return f, answered, nil
 }
 
-func resume(f *os.File) (map[card.OrderID]bool, error) {
+func resume(f *os.File) (map[card.OrderID]card.Number, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func torn(line []byte) bool {
 
 // answeredBefore reads answers, and how many octets their whole lines have. What
 // holds anything else is refused: it would be another file, named by mistake.
-func answeredBefore(r io.Reader) (map[card.OrderID]bool, int64, error) {
-	out := make(map[card.OrderID]bool)
+func answeredBefore(r io.Reader) (map[card.OrderID]card.Number, int64, error) {
+	out := make(map[card.OrderID]card.Number)
 	whole := int64(0)
 	lines := bufio.NewReader(r)
 	for number := 1; ; number++ {
@@ -84,7 +84,7 @@ func answeredBefore(r io.Reader) (map[card.OrderID]bool, int64, error) {
 			return nil, 0, fmt.Errorf(say("line %d is not an answer; name another file with --answers", "la ligne %d n'est pas une réponse ; nommez un autre fichier avec --answers"), number)
 		}
 		if a.Status == client.Issued {
-			out[a.Order] = true
+			out[a.Order] = a.Card
 		}
 		whole += int64(len(line))
 	}

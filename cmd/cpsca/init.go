@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"cpsca/cmd/internal/founding"
 	"cpsca/officer"
@@ -121,6 +122,7 @@ func createTokenElsewhere(ctx context.Context, softhsm, label, pinFile string) e
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	command := exec.CommandContext(ctx, self, "token", "create", "--folder", softhsm, "--label", label, "--pin-file", pinFile)
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not write into a house that was given up
 	output, err := command.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("creating token %s: %w: %s", label, err, strings.TrimSpace(string(output)))

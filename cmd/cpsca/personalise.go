@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"cpsca/card"
@@ -57,7 +58,7 @@ n'est émis deux fois.`),
 
 // batch is one file of applications on its way.
 type batch struct {
-	answered     map[card.OrderID]bool // by certificates, in an earlier run
+	answered     map[card.OrderID]card.Number // by certificates, in an earlier run
 	out          *json.Encoder
 	certificates string
 	mu           sync.Mutex // guards sent
@@ -174,8 +175,8 @@ func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
 
 func (b *batch) skip(line []byte) bool {
 	var a client.Application
-	if json.Unmarshal(line, &a) != nil || !b.answered[a.Order] {
-		return false
+	if json.Unmarshal(line, &a) != nil || a.Card == "" || b.answered[a.Order] != a.Card {
+		return false // a line for another card must hear that it is refused
 	}
 	b.result.Before++
 	return true
@@ -188,6 +189,9 @@ func (b *batch) take(a client.Answer) error {
 		a.Line = b.sent[a.Line-1]
 	}
 	b.mu.Unlock()
+	if a.Problem != nil {
+		a.Problem.Line = a.Line
+	}
 	if a.Status == client.Issued {
 		err := b.save(a)
 		if err != nil {
@@ -211,12 +215,19 @@ func (b *batch) save(a client.Answer) error {
 	if b.certificates == "" {
 		return nil
 	}
-	folder := filepath.Join(b.certificates, string(a.Card))
-	err := os.MkdirAll(folder, 0o755)
+	number, err := card.ParseNumber(string(a.Card)) // it becomes the name of a folder
+	if err != nil {
+		return fmt.Errorf("%w: %w", client.ErrAnswer, err)
+	}
+	folder := filepath.Join(b.certificates, string(number))
+	err = os.MkdirAll(folder, 0o755)
 	if err != nil {
 		return err
 	}
 	for _, one := range a.Certificates {
+		if !slices.Contains(card.Uses[:], one.Use) {
+			return fmt.Errorf("%w: a certificate for %q", client.ErrAnswer, one.Use)
+		}
 		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Certificate})
 		err = os.WriteFile(filepath.Join(folder, string(one.Use)+".pem"), text, 0o644)
 		if err != nil {

@@ -35,10 +35,13 @@ func runHouse(ctx context.Context, folder, preset string, cards int, out, progre
 		return err
 	}
 	err = h.fill(ctx, cards, step)
-	if err != nil {
-		return err
+	if err == nil {
+		err = h.whatNext(ctx, out)
 	}
-	err = h.whatNext(ctx, out)
+	if ctx.Err() != nil {
+		fmt.Fprintln(progress, say("stopped; the same command takes it up again", "arrêté ; la même commande reprend"))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
