@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"cpsca/card"
-	"cpsca/profiles"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -38,11 +37,7 @@ func requestKey(der []byte, rules KeyRules) (*x509.CertificateRequest, proven, e
 	if err != nil {
 		return nil, proven{}, err
 	}
-	public, err := profiles.ParseSPKI(spki)
-	if err != nil {
-		return nil, proven{}, fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	err = rules.check(public)
+	key, err := rules.admit(spki)
 	if err != nil {
 		return nil, proven{}, err
 	}
@@ -50,11 +45,7 @@ func requestKey(der []byte, rules KeyRules) (*x509.CertificateRequest, proven, e
 	if err != nil {
 		return nil, proven{}, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	fingerprint, err := profiles.KeyFingerprint(spki)
-	if err != nil {
-		return nil, proven{}, fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	return request, proven{spki: spki, fingerprint: fingerprint}, nil
+	return request, key, nil
 }
 
 // requestSPKI cuts the SubjectPublicKeyInfo out of a request as it stands, so

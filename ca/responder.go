@@ -60,10 +60,6 @@ func responderRequest(der []byte) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	public, err := profiles.ParseSPKI(csr.RawSubjectPublicKeyInfo)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	rules := KeyRules{RSA: []int{2048, 3072, 4096}, Curves: []string{"P-256", "P-384"}}
-	return csr, rules.check(public)
+	_, err = infrastructureRules.admit(csr.RawSubjectPublicKeyInfo)
+	return csr, err
 }
