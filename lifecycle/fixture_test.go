@@ -65,11 +65,16 @@ func wantsTransition(t testing.TB, got error, state card.State, event card.Event
 type signer struct {
 	crypto.Signer
 	fails atomic.Bool
+	first func() // if not nil, is called before the first signature
+	once  sync.Once
 }
 
 var errDevice = errors.New("the device failed")
 
 func (s *signer) SignContext(_ context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if s.first != nil {
+		s.once.Do(s.first)
+	}
 	if s.fails.Load() {
 		return nil, errDevice
 	}

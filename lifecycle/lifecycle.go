@@ -1,6 +1,6 @@
 // Package lifecycle moves cards through the states of package card: it orders
-// them, activates them, takes loss reports about them and hears from the
-// bureau that one was spoiled.
+// them, cancels orders, activates cards, takes loss reports about them and
+// hears from the bureau that one was spoiled.
 //
 // Each move reads the cards concerned, computes the steps from card's table and
 // hands the store one decision, which it applies as a whole: cards,
@@ -37,6 +37,9 @@ type Register interface {
 type Book interface {
 	Card(ctx context.Context, number card.Number) (card.Card, error)
 	CardsOf(ctx context.Context, holder registry.NationalID) ([]card.Card, error)
+	// CardsOfOrder lists the cards made, or to be made, for an order, oldest
+	// first: all but the last one failed. None if there is no such order.
+	CardsOfOrder(ctx context.Context, id card.OrderID) ([]card.Card, error)
 	// Apply carries a decision out as a whole, durably; card.ErrStale if a
 	// card moved meanwhile.
 	Apply(ctx context.Context, d card.Decision) error

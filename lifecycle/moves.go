@@ -178,9 +178,50 @@ func (d *Desk) replacement(ctx context.Context, c card.Card, now time.Time) (car
 	}), nil
 }
 
+// Cancel withdraws an order before its card is made: nothing is issued for it
+// any more, and its holder may have another. A *card.TransitionError once the
+// certificates are recorded (then the bureau reports the card spoiled, or the
+// desk its loss), or if it was cancelled before; card.ErrNotFound if there is no
+// such order.
+//
+// An attempt that is under way does not hinder it. The signatures are made, but
+// the ledger records them only for a card that is still ordered: the attempt is
+// abandoned, no certificate leaves the house, and the serials are listed as
+// revoked. The other cards of its chunk are recorded all the same.
+func (d *Desk) Cancel(ctx context.Context, actor string, order card.OrderID) (card.Card, error) {
+	var after card.Card
+	err := move(func() error {
+		cards, err := d.config.Book.CardsOfOrder(ctx, order)
+		if err != nil {
+			return fmt.Errorf("reading the cards of the order: %w", err)
+		}
+		if len(cards) == 0 {
+			return card.ErrNotFound
+		}
+		now := d.now()
+		after = cards[len(cards)-1]
+		step, err := after.Step(card.Cancel, now)
+		if err != nil {
+			return err
+		}
+		after.State, after.Since = step.To, now
+		return d.config.Book.Apply(ctx, card.Decision{Actor: actor, Action: "cancel", At: now, Changes: []card.Change{step}})
+	})
+	return after, err
+}
+
+// MaxFailures is how many cards of one order may fail. Each costs the CA two
+// signatures, and a workshop that spoils so many needs somebody to look.
+const MaxFailures = 5
+
 // Spoil hears from a bureau that a card failed: its certificates are revoked
 // and the order is open again, for another card. ErrBureau if the card is
 // another bureau's; a *card.TransitionError once it was dispatched.
+//
+// A failure is never refused, but the fifth of an order (MaxFailures) closes it
+// in the same transaction: the card is revoked for ever with the reason that a
+// spoiled one has, or cancelled if its certificates were not recorded yet, and
+// the desk has to order anew.
 func (d *Desk) Spoil(ctx context.Context, actor, bureau string, number card.Number) (card.Card, error) {
 	var after card.Card
 	err := move(func() error {
@@ -192,13 +233,43 @@ func (d *Desk) Spoil(ctx context.Context, actor, bureau string, number card.Numb
 			return ErrBureau
 		}
 		now := d.now()
-		step, err := c.Step(card.Spoil, now)
+		decision, err := d.failure(ctx, c, now)
 		if err != nil {
 			return err
 		}
+		decision.Actor = actor
 		after = c
-		after.State, after.Since = step.To, now
-		return d.config.Book.Apply(ctx, card.Decision{Actor: actor, Action: "spoiled", At: now, Changes: []card.Change{step}})
+		after.State, after.Since = decision.Changes[0].To, now
+		return d.config.Book.Apply(ctx, decision)
 	})
 	return after, err
+}
+
+// failure decides what follows from a card that failed.
+func (d *Desk) failure(ctx context.Context, c card.Card, now time.Time) (card.Decision, error) {
+	step, err := c.Step(card.Spoil, now)
+	if err != nil {
+		return card.Decision{}, err
+	}
+	decision := card.Decision{Action: "spoiled", At: now, Changes: []card.Change{step}}
+	cards, err := d.config.Book.CardsOfOrder(ctx, c.Order)
+	if err != nil {
+		return card.Decision{}, fmt.Errorf("reading the cards of the order: %w", err)
+	}
+	if len(cards) < MaxFailures { // all but the last one failed before
+		return decision, nil
+	}
+	event := card.Revoke
+	if c.State == card.Ordered {
+		event = card.Cancel // there is no certificate to revoke
+	}
+	last, err := c.Step(event, now)
+	if err != nil {
+		return card.Decision{}, err
+	}
+	if event == card.Revoke {
+		last.Reason = step.Reason
+	}
+	decision.Action, decision.Changes = "spoiled too often", []card.Change{last}
+	return decision, nil
 }

@@ -66,7 +66,7 @@ func TestWhoMayHaveWhichOrder(t *testing.T) {
 		{"a replacement of a spoiled card alone", func(h *house, id registry.NationalID) {
 			o := h.order(id, card.First)
 			must(h.desk.Spoil(context.Background(), bureau, bureau, h.personalise(o).Number))(h.t)
-			h.cancel(o)
+			wants(h.t, h.cancel(o), nil)
 		}, card.Replacement, lifecycle.ErrWhy},
 		{"an unknown reason", func(*house, registry.NationalID) {}, "present", lifecycle.ErrWhy},
 		{"a deceased holder", func(h *house, id registry.NationalID) { h.befall(id, registry.Deceased) }, card.First, registry.ErrDeceased},
@@ -102,16 +102,6 @@ func (h *house) lose(c card.Card, id registry.NationalID) {
 	reported := must(h.desk.ReportLoss(context.Background(), "desk", lifecycle.Loss{Card: c.Number, Circumstance: card.Lost}))(h.t)
 	if reported.Replacement != nil || c.Holder != id {
 		h.t.Fatal("a replacement was ordered")
-	}
-}
-
-func (h *house) cancel(o card.Order) {
-	h.t.Helper()
-	cards := must(h.db.CardsOfOrder(context.Background(), o.ID))(h.t)
-	step := must(cards[len(cards)-1].Step(card.Cancel, h.now()))(h.t)
-	err := h.db.Apply(context.Background(), card.Decision{Actor: "desk", Action: "cancel", At: h.now(), Changes: []card.Change{step}})
-	if err != nil {
-		h.t.Fatal(err)
 	}
 }
 

@@ -25,6 +25,8 @@ type model struct {
 	chip     *testpki.Card // bound to the order, nil until an application named it
 	made     bool          // its certificates are recorded
 	last     card.Number   // the card that ended last
+	failed   int           // cards of the order
+	nameless int           // orders that were cancelled before a card had a number
 	ended    map[card.Number]card.State
 }
 
@@ -72,9 +74,10 @@ func (w *walker) take(m *model) {
 		share int
 		take  func(*model)
 	}{
-		{"order", 4, w.orders}, {"apply", 6, w.applies}, {"activate", 4, w.activates}, {"lose", 2, w.loses}, {"spoil", 1, w.spoils}, {"befall", 1, w.befalls},
+		{"order", 4, w.orders}, {"apply", 6, w.applies}, {"activate", 4, w.activates}, {"lose", 2, w.loses}, {"spoil", 2, w.spoils}, {"befall", 1, w.befalls},
+		{"cancel", 1, w.cancels},
 	}
-	at := w.IntN(18)
+	at := w.IntN(20)
 	for _, one := range steps {
 		if at < one.share {
 			w.step = one.name
@@ -103,7 +106,7 @@ func (w *walker) orders(m *model) {
 	o, err := w.desk.Order(context.Background(), "desk", lifecycle.OrderRequest{Holder: m.id, Why: why})
 	wants(w.t, err, want)
 	if want == nil {
-		m.order = &o
+		m.order, m.failed = &o, 0
 	}
 }
 
@@ -167,7 +170,7 @@ func (w *walker) activates(m *model) {
 
 func (m *model) end(number card.Number, state card.State) {
 	m.ended[number] = state
-	if state != card.Spoiled {
+	if state != card.Spoiled && state != card.Cancelled {
 		m.last = number
 	}
 }
@@ -191,8 +194,8 @@ func (w *walker) loses(m *model) {
 	reported, err := w.desk.ReportLoss(context.Background(), "hotline", lifecycle.Loss{Card: number, Circumstance: card.Circumstances[w.IntN(len(card.Circumstances))]})
 	waits := m.chip != nil && number == m.chip.Number()
 	switch {
-	case m.ended[number] == card.Spoiled:
-		wantsTransition(w.t, err, card.Spoiled, card.Revoke)
+	case m.ended[number] == card.Spoiled, m.ended[number] == card.Cancelled:
+		wantsTransition(w.t, err, m.ended[number], card.Revoke)
 		return
 	case waits && !m.made:
 		wantsTransition(w.t, err, card.Ordered, card.Revoke)
@@ -215,7 +218,7 @@ func (w *walker) loses(m *model) {
 		w.t.Errorf("a replacement: %t, its holder may have one: %t, one is on its way: %t", reported.Replacement != nil, m.eligible, m.order != nil)
 	}
 	if reported.Replacement != nil {
-		m.order = reported.Replacement
+		m.order, m.failed = reported.Replacement, 0
 	}
 }
 
@@ -228,8 +231,36 @@ func (w *walker) spoils(m *model) {
 		return
 	}
 	must(w.desk.Spoil(context.Background(), bureau, bureau, m.chip.Number()))(w.t)
-	m.end(m.chip.Number(), card.Spoiled)
+	m.failed++
+	switch {
+	case m.failed < lifecycle.MaxFailures:
+		m.end(m.chip.Number(), card.Spoiled)
+	case m.made:
+		m.end(m.chip.Number(), card.Revoked)
+		m.order = nil
+	default:
+		m.end(m.chip.Number(), card.Cancelled)
+		m.order = nil
+	}
 	m.chip, m.made = nil, false
+}
+
+func (w *walker) cancels(m *model) {
+	if m.order == nil {
+		return
+	}
+	err := w.cancel(*m.order)
+	if m.made {
+		wantsTransition(w.t, err, card.Personalised, card.Cancel)
+		return
+	}
+	wants(w.t, err, nil)
+	if m.chip != nil {
+		m.end(m.chip.Number(), card.Cancelled)
+	} else {
+		m.nameless++
+	}
+	m.order, m.chip = nil, nil
 }
 
 // befalls strikes a holder off or takes it back, a day after anything else.
@@ -262,10 +293,13 @@ func (w *walker) compare(m *model) {
 		want[""] = card.Ordered
 	}
 	cards := must(w.db.CardsOf(context.Background(), m.id))(w.t)
-	if len(cards) != len(want) {
-		w.t.Errorf("the holder has %d cards, want %d", len(cards), len(want))
+	if len(cards) != len(want)+m.nameless {
+		w.t.Errorf("the holder has %d cards, want %d", len(cards), len(want)+m.nameless)
 	}
 	for _, c := range cards {
+		if c.Number == "" && c.State == card.Cancelled {
+			continue
+		}
 		if c.State != want[c.Number] {
 			w.t.Errorf("card %q is %s, want %s", c.Number, c.State, want[c.Number])
 		}
