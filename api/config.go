@@ -56,6 +56,7 @@ type Desk interface {
 	Order(ctx context.Context, actor string, r lifecycle.OrderRequest) (card.Order, error)
 	Activate(ctx context.Context, actor string, number card.Number) (card.Card, error)
 	ReportLoss(ctx context.Context, actor string, l lifecycle.Loss) (lifecycle.Reported, error)
+	Cancel(ctx context.Context, actor string, order card.OrderID) (card.Card, error)
 }
 
 // Workshop hears from bureaux about cards that failed.

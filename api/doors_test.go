@@ -24,6 +24,7 @@ func TestAnOrderIsOpenedWithoutItsChallenges(t *testing.T) {
 	s := newSite(t)
 	_, err := s.as(officer.Desk).Order(t.Context(), client.OrderRequest{Holder: "99700000001"})
 	wantProblem(t, err, "rpps-key", 400) // the fixture's number with another key
+	s.enrol(officer.Bureau)
 	o, err := s.as(officer.Desk).Order(t.Context(), client.OrderRequest{Holder: ada, Profession: 10, Bureau: "b1"})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +32,51 @@ func TestAnOrderIsOpenedWithoutItsChallenges(t *testing.T) {
 	if o.Holder != ada || o.Profession != 10 || o.Bureau != "b1" || o.Challenges != nil || s.actor != "P. desk" {
 		t.Fatalf("got %+v by %q", o, s.actor)
 	}
+}
+
+func TestAnOrderForABureauThatNobodyIsIsRefused(t *testing.T) {
+	s := newSite(t)
+	desk := s.as(officer.Desk)
+	ended := officer.Enrolment{Fingerprint: officer.Fingerprint{1}, Role: officer.Bureau, Bureau: "ended", Since: noon, Ended: noon}
+	s.enrolled[ended.Fingerprint] = ended
+	s.enrolled[officer.Fingerprint{2}] = officer.Enrolment{Fingerprint: officer.Fingerprint{2}, Role: officer.Desk, Bureau: "a desk"}
+	s.listed = []officer.Enrolment{
+		{Fingerprint: officer.Fingerprint{3}, Role: officer.Bureau, Bureau: "revoked"},
+		{Fingerprint: officer.Fingerprint{4}, Role: officer.Bureau, Bureau: "b1"}, // revoked, and followed by another
+	}
+	s.enrol(officer.Bureau)
+	for _, bureau := range []string{"nobody", "ended", "a desk", "revoked", "B1", "b1\x1b[2J", strings.Repeat("b", 60_000)} {
+		s.actor = ""
+		_, err := desk.Order(t.Context(), client.OrderRequest{Holder: ada, Profession: 10, Bureau: bureau})
+		p := wantProblem(t, err, "no-such-bureau", 422)
+		if p.Reason != "" || s.actor != "" {
+			t.Errorf("%.20q: the problem says %q, the order is by %q", bureau, p.Reason, s.actor)
+		}
+	}
+	for _, bureau := range []string{"", "b1"} {
+		_, err := desk.Order(t.Context(), client.OrderRequest{Holder: ada, Profession: 10, Bureau: bureau})
+		if err != nil {
+			t.Errorf("%q: %v", bureau, err)
+		}
+	}
+	s.fail = errors.New("unreadable")
+	_, err := desk.Order(t.Context(), client.OrderRequest{Holder: ada, Profession: 10, Bureau: "b1"})
+	wantProblem(t, err, "internal", 500)
+}
+
+func TestADeskCancelsAnOrder(t *testing.T) {
+	s := newSite(t)
+	after, err := s.as(officer.Desk).CancelOrder(t.Context(), "o1")
+	if err != nil || after.Order != "o1" || after.State != card.Cancelled || s.actor != "P. desk" {
+		t.Fatalf("got %+v by %q, %v", after, s.actor, err)
+	}
+	_, err = s.as(officer.SecurityOfficer).CancelOrder(t.Context(), "o 1\n")
+	wantProblem(t, err, "not-found", 404)
+	_, err = s.as(officer.Bureau).CancelOrder(t.Context(), "o1")
+	wantProblem(t, err, "role", 403)
+	s.deskErr = &card.TransitionError{State: card.Personalised, Event: card.Cancel}
+	_, err = s.as(officer.Desk).CancelOrder(t.Context(), "o1")
+	wantProblem(t, err, "transition", 409)
 }
 
 // shelf fills the house with orders: ready, without address, fulfilled, and

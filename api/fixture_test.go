@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,7 +106,8 @@ func (h hierarchy) pool() *x509.CertPool {
 type house struct {
 	mu        sync.Mutex
 	enrolled  map[officer.Fingerprint]officer.Enrolment
-	fail      error // of everything that reads
+	listed    []officer.Enrolment // that open nothing
+	fail      error               // of everything that reads
 	orderings []card.Order
 	dossiers  map[card.OrderID]card.Dossier
 	cardsBy   map[card.Number]card.Card
@@ -137,7 +139,7 @@ func (h *house) Enrolled(_ context.Context, f officer.Fingerprint) (officer.Enro
 func (h *house) Enrolments(context.Context) ([]officer.Enrolment, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var out []officer.Enrolment
+	out := slices.Clone(h.listed)
 	for _, e := range h.enrolled {
 		out = append(out, e)
 	}
@@ -210,6 +212,11 @@ func (h *house) Order(_ context.Context, actor string, r lifecycle.OrderRequest)
 	return card.Order{
 		ID: "o1", Holder: r.Holder, Profession: r.Profession, Bureau: r.Bureau, State: card.OrderOpen, Challenges: map[card.Use]string{"authentication": "secret"},
 	}, h.deskErr
+}
+
+func (h *house) Cancel(_ context.Context, actor string, id card.OrderID) (card.Card, error) {
+	h.actor = actor
+	return card.Card{Order: id, State: card.Cancelled}, h.deskErr
 }
 
 func (h *house) Activate(_ context.Context, actor string, n card.Number) (card.Card, error) {

@@ -26,9 +26,10 @@ var matrix = map[string][]officer.Role{
 	"POST /v1/registry/contacts":    officers,
 	"GET /v1/registry/persons/{id}": readers,
 
-	"POST /v1/orders":      deskWork,
-	"GET /v1/orders":       withBureau,
-	"GET /v1/orders/ready": bureaux,
+	"POST /v1/orders":             deskWork,
+	"GET /v1/orders":              withBureau,
+	"GET /v1/orders/ready":        bureaux,
+	"POST /v1/orders/{id}/cancel": deskWork,
 
 	"POST /v1/applications":            bureaux,
 	"POST /v1/cards/{number}/spoiled":  bureaux,

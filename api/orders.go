@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -34,6 +35,10 @@ func (s *Server) order(w *transfer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	err = s.bureau(r.Context(), request.Bureau)
+	if err != nil {
+		return err
+	}
 	o, err := s.config.Desk.Order(r.Context(), callerOf(r).Person, lifecycle.OrderRequest{
 		Holder: holder, Profession: request.Profession, Why: request.Why, Bureau: request.Bureau,
 	})
@@ -41,6 +46,40 @@ func (s *Server) order(w *transfer, r *http.Request) error {
 		return err
 	}
 	return reply(w, http.StatusCreated, o)
+}
+
+// bureau checks that somebody can answer the orders of a bureau: an order for
+// nobody would keep its holder from every other card. None means the usual one.
+func (s *Server) bureau(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	list, err := s.config.Enrolments.Enrolments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Role != officer.Bureau || e.Bureau != name || !e.Ended.IsZero() {
+			continue
+		}
+		_, err = s.config.Enrolments.Enrolled(ctx, e.Fingerprint) // it may be revoked
+		if !errors.Is(err, card.ErrNotFound) {
+			return err
+		}
+	}
+	return errNoBureau
+}
+
+func (s *Server) cancelOrder(w *transfer, r *http.Request) error {
+	id := r.PathValue("id")
+	if !orderName(id) {
+		return card.ErrNotFound
+	}
+	after, err := s.config.Desk.Cancel(r.Context(), callerOf(r).Person, card.OrderID(id))
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, after)
 }
 
 // orders lists orders; a bureau sees its own.

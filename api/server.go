@@ -58,6 +58,7 @@ func (s *Server) doors() map[string]handler {
 		"POST /v1/orders":                                s.order,
 		"GET /v1/orders":                                 s.orders,
 		"GET /v1/orders/ready":                           s.readyOrders,
+		"POST /v1/orders/{id}/cancel":                    s.cancelOrder,
 		"POST /v1/applications":                          s.applications,
 		"POST /v1/cards/{number}/spoiled":                s.spoiled,
 		"POST /v1/cards/{number}/activate":               s.activate,

@@ -22,7 +22,7 @@ import (
 // pathOf fills a pattern with values that exist in the fixture.
 func pathOf(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	path = strings.NewReplacer("{id}", string(ada), "{number}", string(number), "{issuer}", card.KeyID{1}.String(), "{serial}", card.Serial{1}.String()).Replace(path)
+	path = strings.NewReplacer("/orders/{id}", "/orders/o1", "{id}", string(ada), "{number}", string(number), "{issuer}", card.KeyID{1}.String(), "{serial}", card.Serial{1}.String()).Replace(path)
 	if path == "/v1/cards" {
 		path += "?holder=" + string(ada)
 	}

@@ -29,6 +29,12 @@ func (c *Client) Order(ctx context.Context, r OrderRequest) (card.Order, error) 
 	return call[card.Order](ctx, c, http.MethodPost, []string{"orders"}, nil, r)
 }
 
+// CancelOrder withdraws an order whose card is not made yet, and returns the
+// card that there will not be.
+func (c *Client) CancelOrder(ctx context.Context, id card.OrderID) (card.Card, error) {
+	return call[card.Card](ctx, c, http.MethodPost, []string{"orders", url.PathEscape(string(id)), "cancel"}, nil, nil)
+}
+
 // Orders lists one page of orders.
 func (c *Client) Orders(ctx context.Context, q OrderQuery) (OrderList, error) {
 	query := make(url.Values)
@@ -51,7 +57,9 @@ func setCount(query url.Values, name string, n int) {
 	}
 }
 
-// Spoiled reports that a card failed at the bureau.
+// Spoiled reports that a card failed at the bureau. It is spoiled and its order
+// open again; the fifth card of an order that fails is revoked instead, or
+// cancelled, and its order closed.
 func (c *Client) Spoiled(ctx context.Context, number card.Number) (card.Card, error) {
 	return call[card.Card](ctx, c, http.MethodPost, cardPath(number, "spoiled"), nil, nil)
 }

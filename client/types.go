@@ -44,7 +44,7 @@ type OrderRequest struct {
 	Holder     registry.NationalID     `json:"holder"`
 	Profession registry.ProfessionCode `json:"profession,omitempty"` // 0 if the holder exercises one
 	Why        card.Why                `json:"why,omitempty"`        // empty means first
-	Bureau     string                  `json:"bureau,omitempty"`     // empty: chosen by the authority
+	Bureau     string                  `json:"bureau,omitempty"`     // one that is enrolled; empty: chosen by the authority
 }
 
 // Order is an order with what became of it.
