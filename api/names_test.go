@@ -21,6 +21,7 @@ func TestMembersAreNamedExactlyAndOnce(t *testing.T) {
 		"nothing":                        {` { } `, nil},
 		"a name in a value":              {`{"order":"\"order\":{}","card":"order"}`, nil},
 		"a value that ends in backslash": {`{"order":"\\","card":"}{"}`, nil},
+		"a quote and a colon in a value": {`{"order":"a\":1"}`, nil},
 		"blanks before the colon":        {"{\"order\" \t\r\n:\"o1\"}", nil},
 		"a capital":                      {`{"Order":"o1"}`, errName},
 		"a long s":                       {`{"\u017fignature":{"csr":"a"}}`, errName},
@@ -42,6 +43,15 @@ func TestMembersAreNamedExactlyAndOnce(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+func TestAnObjectsNamesAreItsOwn(t *testing.T) {
+	for _, text := range []string{`{"a":{"a":1}}`, `{"a":{"b":1},"b":2}`, `{"a":[{"b":1},{"b":2}]}`} {
+		err := names([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 
