@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"cpsca/card"
 	"cpsca/registry"
@@ -46,42 +44,6 @@ type dossierReader struct {
 	q       querier
 	byOrder map[card.OrderID]*card.Dossier
 	byCard  map[int64]*card.Dossier
-}
-
-// in writes a list of places for values and adds them to args.
-func in[T any](args []any, values []T) (string, []any) {
-	var b strings.Builder
-	b.WriteString("IN (")
-	for i, v := range values {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		args = append(args, v)
-		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(len(args)))
-	}
-	b.WriteByte(')')
-	return b.String(), args
-}
-
-// each asks and hands every row to scan.
-func each(ctx context.Context, q querier, what, statement string, args []any, scan func(rows *sql.Rows) error) error {
-	rows, err := q.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		err = scan(rows)
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", what, err)
-		}
-	}
-	err = rows.Err()
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	return nil
 }
 
 func (r *dossierReader) orders(bureau string, ids []card.OrderID) error {

@@ -107,14 +107,18 @@ func (db *DB) RecordInfrastructure(ctx context.Context, actor string, i card.Int
 		if err != nil {
 			return err
 		}
-		if n != 1 {
+		if n != 1 || i.Order != "" {
 			return fmt.Errorf("%w: serial %s is not an open intent", card.ErrStale, i.Serial)
 		}
-		s, err := t.certify(i, nil, signature)
+		recorded, err := t.targets("SELECT issuer, serial, not_after FROM intents WHERE issuer = $1 AND serial = $2", i.Issuer[:], i.Serial[:])
 		if err != nil {
 			return err
 		}
-		err = t.publish(s, card.StatusGood, t.at, card.Unspecified)
+		err = t.certify(recorded[0], nil, signature)
+		if err != nil {
+			return err
+		}
+		err = t.publish(recorded[0], card.StatusGood, t.at, card.Unspecified)
 		if err != nil {
 			return err
 		}

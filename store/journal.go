@@ -15,6 +15,10 @@ import (
 
 // decide closes the leaves gathered so far with one event of the journal.
 func (t *transaction) decide(actor, action string) error {
+	err := t.flush()
+	if err != nil {
+		return err
+	}
 	event := audit.Event{Sequence: t.journal.Sequence + 1, Time: t.at, Actor: actor, Action: action, Previous: t.journal.Hash}
 	commitments := make([]audit.Digest, len(t.leaves))
 	opened := make([]audit.Leaf, len(t.leaves))
@@ -36,16 +40,14 @@ func (t *transaction) decide(actor, action string) error {
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
+	var leaves, clear []any
 	for i, l := range opened {
-		err = t.exec("INSERT INTO journal_leaves (event, position, commitment) VALUES ($1, $2, $3)", event.Sequence, i, commitments[i][:])
-		if err != nil {
-			return fmt.Errorf("writing the journal: %w", err)
-		}
-		err = t.exec("INSERT INTO journal_clear (event, position, subject, salt, clear) VALUES ($1, $2, $3, $4, $5)",
-			event.Sequence, i, l.Subject, l.Salt[:], l.Clear)
-		if err != nil {
-			return fmt.Errorf("writing the journal: %w", err)
-		}
+		leaves = append(leaves, event.Sequence, int64(i), commitments[i][:])
+		clear = append(clear, event.Sequence, int64(i), l.Subject, l.Salt[:], l.Clear)
+	}
+	err = errors.Join(t.write(journalLeaves, leaves), t.write(journalClear, clear))
+	if err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
 	}
 	t.journal = audit.Head{Sequence: event.Sequence, Hash: hash}
 	t.leaves = nil

@@ -29,7 +29,7 @@ func (t *transaction) publish(s target, status card.Status, at time.Time, reason
 		return fmt.Errorf("writing the feed: %w", err)
 	}
 	hash := r.Hash(t.feed.hash)
-	err = t.insert(feedTable, int64(r.Sequence), s.issuer, s.serial, s.notAfter, status, r.At, reason, [32]byte(hash))
+	err = t.add(feedTable, int64(r.Sequence), s.issuer, s.serial, s.notAfter, status, r.At, reason, [32]byte(hash))
 	if err != nil {
 		return err
 	}

@@ -7,34 +7,40 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"cpsca/card"
 )
 
 // table is one table whose rows the journal commits to.
 type table struct {
-	name      string
-	key       int // how many leading columns are the primary key
-	columns   []string
-	list      string   // the columns, for SELECT and RETURNING
-	insertion string   // the statement that adds a row
-	labels    []string // what stands before the value of each column in a canonical row
+	name       string
+	key        int // how many leading columns are the primary key
+	columns    []string
+	list       string   // the columns, for SELECT and RETURNING
+	insertions []string // the statements that add rows, one for each of batches
+	labels     []string // what stands before the value of each column in a canonical row
 }
 
 func newTable(name string, key int, columns string) *table {
 	t := &table{name: name, key: key, columns: strings.Fields(columns)}
 	t.list = strings.Join(t.columns, ", ")
-	places := make([]string, len(t.columns))
-	for i, column := range t.columns {
-		places[i] = "$" + strconv.Itoa(i+1)
+	for _, column := range t.columns {
 		t.labels = append(t.labels, `,"`+column+`":`)
 	}
 	t.labels[0] = `{"table":"` + name + `"` + t.labels[0]
-	t.insertion = "INSERT INTO " + name + " (" + t.list + ") VALUES (" + strings.Join(places, ", ") + ")"
+	for _, n := range batches {
+		t.insertions = append(t.insertions, t.insertion(n))
+	}
 	return t
 }
+
+// at is the place of a column in a row.
+func (t *table) at(column string) int { return slices.Index(t.columns, column) }
 
 // The tables of the ledger whose rows cannot change without an event of the
 // journal. Registers of persons and contacts are not among them: each import
@@ -57,7 +63,14 @@ var (
 	crls       = newTable("crls", 2, "issuer number this_update next_update feed_sequence sha256 published")
 )
 
-// protected lists the tables that VerifyJournal recomputes from the journal.
+// The leaves of the journal itself.
+var (
+	journalLeaves = newTable("journal_leaves", 2, "event position commitment")
+	journalClear  = newTable("journal_clear", 2, "event position subject salt clear")
+)
+
+// protected lists the tables that VerifyJournal recomputes from the journal,
+// those first to which the others refer.
 var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, feedTable, crls}
 
 // canonical is the text by which the journal commits to a row: a JSON object
@@ -108,11 +121,25 @@ func appendText(b []byte, v string) ([]byte, error) {
 	if !utf8.ValidString(v) {
 		return nil, errors.New("the text is not UTF-8")
 	}
+	if plainText(v) {
+		return append(append(append(b, '"'), v...), '"'), nil
+	}
 	quoted, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
 	return append(b, quoted...), nil
+}
+
+// plainText is text that JSON writes as it is: nearly all there is.
+func plainText(v string) bool {
+	for i := range len(v) {
+		c := v[i]
+		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // columnValues turns Go values into the four kinds that the ledger holds:
@@ -145,6 +172,14 @@ func columnValue(v any) (any, error) {
 			return nil, nil
 		}
 		return v.UnixMilli(), nil
+	case card.KeyID:
+		return v[:], nil
+	case card.Serial:
+		return v[:], nil
+	case card.Fingerprint:
+		return v[:], nil
+	case [sha256.Size]byte:
+		return v[:], nil
 	}
 	r := reflect.ValueOf(v)
 	switch {

@@ -119,13 +119,14 @@ func (w *writer) readEnds(ctx context.Context) error {
 // transaction is one durable unit of work: rows, the leaves that commit to
 // them, and the events of the journal that decide them.
 type transaction struct {
-	ctx    context.Context
-	db     *DB
-	w      *writer
-	at     time.Time
-	leaves []leaf
-	ends   // become the writer's when the commit is durable
-	fed    bool
+	ctx     context.Context
+	db      *DB
+	w       *writer
+	at      time.Time
+	leaves  []leaf
+	pending map[*table][]any // rows committed to and not yet written
+	ends                     // become the writer's when the commit is durable
+	fed     bool
 }
 
 type leaf struct {
@@ -158,7 +159,7 @@ func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) 
 	if err == nil {
 		err = f(t)
 	}
-	if err == nil && len(t.leaves) > 0 {
+	if err == nil && (len(t.leaves) > 0 || len(t.pending) > 0) {
 		err = errors.New("rows were changed that no event of the journal decides")
 	}
 	if err != nil {
@@ -227,9 +228,9 @@ func (t *transaction) insert(tab *table, values ...any) error {
 	if err != nil {
 		return fmt.Errorf("inserting into %s: %w", tab.name, err)
 	}
-	err = t.exec(tab.insertion, values...)
+	err = t.write(tab, values)
 	if err != nil {
-		return fmt.Errorf("inserting into %s: %w", tab.name, refusal(err))
+		return err
 	}
 	return t.commitTo(tab, values)
 }
@@ -280,12 +281,21 @@ func scanRow(rows *sql.Rows, n int) ([]any, error) {
 }
 
 func (t *transaction) exec(statement string, args ...any) error {
+	_, err := t.affect(statement, args...)
+	return err
+}
+
+// affect executes a statement and says how many rows it changed.
+func (t *transaction) affect(statement string, args ...any) (int64, error) {
 	s, err := t.w.prepare(t.ctx, statement)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = s.ExecContext(t.ctx, args...)
-	return err
+	done, err := s.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
 }
 
 func (t *transaction) query(query string, args ...any) (*sql.Rows, error) {
@@ -304,10 +314,13 @@ func (t *transaction) row(query string, args ...any) *sql.Row {
 	return s.QueryRowContext(t.ctx, args...)
 }
 
-// savepoint runs f so that its failure undoes f alone and the transaction goes
-// on. The error is f's.
+// savepoint runs f, and writes what it added, so that its failure undoes f
+// alone and the transaction goes on. The error is f's.
 func (t *transaction) savepoint(f func() error) error {
-	err := t.exec("SAVEPOINT item")
+	err := t.flush()
+	if err == nil {
+		err = t.exec("SAVEPOINT item")
+	}
 	if err != nil {
 		return fmt.Errorf("setting a savepoint: %w", err)
 	}
@@ -315,6 +328,9 @@ func (t *transaction) savepoint(f func() error) error {
 	leaves := len(t.leaves)
 	fed := t.fed
 	failure := f()
+	if failure == nil {
+		failure = t.flush()
+	}
 	if failure == nil {
 		return t.exec("RELEASE SAVEPOINT item")
 	}
@@ -325,6 +341,6 @@ func (t *transaction) savepoint(f func() error) error {
 	if err != nil {
 		return fmt.Errorf("undoing a refused part of a change: %w", err)
 	}
-	t.ends, t.leaves, t.fed = before, t.leaves[:leaves], fed
+	t.ends, t.leaves, t.fed, t.pending = before, t.leaves[:leaves], fed, nil
 	return failure
 }
