@@ -43,6 +43,10 @@ type Authority struct {
 type CardKeys struct {
 	RSA    []int    `mapstructure:"rsa"`    // modulus sizes in bits: 2048, 3072, 4096
 	Curves []string `mapstructure:"curves"` // P-256, P-384
+	// Blocked is a file of keys that are never accepted, one SHA-256 of a
+	// modulus, an uncompressed point or a SubjectPublicKeyInfo per line in
+	// hexadecimal, # before comments; empty: none.
+	Blocked string `mapstructure:"blocked"`
 }
 
 // Certificates holds the texts and URLs that certificates carry.
@@ -121,7 +125,7 @@ func (a *Authority) validate(base string) error {
 	case a.FeedKey == "":
 		return invalid("feed_key", "is required")
 	}
-	a.Ledger = under(base, a.Ledger)
+	a.Ledger, a.CardKeys.Blocked = under(base, a.Ledger), under(base, a.CardKeys.Blocked)
 	for _, check := range []func() error{
 		a.CardKeys.validate,
 		func() error { return a.HSM.validate("hsm", base) },

@@ -120,13 +120,36 @@ func (a *authority) issuers(ctx context.Context, certificates map[string]*x509.C
 	if err != nil {
 		return nil, err
 	}
+	keys, err := keyRules(a.settings.CardKeys)
+	if err != nil {
+		return nil, err
+	}
 	a.issuing, err = ca.New(ca.Config{
 		Directory: a.db, Ledger: a.db, Cards: issuer, Profiles: compiled,
 		Gate: card.Gate(a.settings.Gate), Instance: byte(a.settings.Instance),
-		Keys:    ca.KeyRules{RSA: a.settings.CardKeys.RSA, Curves: a.settings.CardKeys.Curves},
+		Keys:    keys,
 		Signers: max(a.settings.HSM.Sessions, runtime.NumCPU()),
 	})
 	return key, err
+}
+
+// keyRules reads which card keys are accepted.
+func keyRules(c config.CardKeys) (ca.KeyRules, error) {
+	rules := ca.KeyRules{RSA: c.RSA, Curves: c.Curves}
+	if c.Blocked == "" {
+		return rules, nil
+	}
+	file, err := os.Open(c.Blocked)
+	if err != nil {
+		return rules, fmt.Errorf("reading the blocked keys: %w", err)
+	}
+	defer file.Close()
+	blocked, err := ca.ReadBlocklist(file)
+	if err != nil {
+		return rules, fmt.Errorf("reading the blocked keys of %s: %w", c.Blocked, err)
+	}
+	rules.Blocked = blocked
+	return rules, nil
 }
 
 func (a *authority) lists(certificates map[string]*x509.Certificate, key *hsm.Key) error {
