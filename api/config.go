@@ -169,6 +169,9 @@ type Config struct {
 	// Idle is how long a caller may leave a transfer without progress, in
 	// either direction; 0 means one minute. 1 s to 1 h.
 	Idle time.Duration
+	// Stopping is closed when the process is told to stop: callers who wait
+	// for news are answered then. Nil: never.
+	Stopping <-chan struct{}
 	// Now is business time; nil means time.Now.
 	Now func() time.Time
 }

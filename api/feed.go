@@ -47,7 +47,7 @@ func (s *Server) feed(w *transfer, r *http.Request) error {
 	asOf := s.config.Now()
 	page, end, hash, err := s.config.Feed.Records(r.Context(), after, min(limit, recordsPerPage))
 	if err == nil && len(page) == 0 && wait > 0 {
-		err = until(r.Context(), changed, time.Duration(wait)*time.Second)
+		err = s.until(r.Context(), changed, time.Duration(wait)*time.Second)
 		if err == nil {
 			asOf = s.config.Now()
 			page, end, hash, err = s.config.Feed.Records(r.Context(), after, min(limit, recordsPerPage))
@@ -59,12 +59,14 @@ func (s *Server) feed(w *transfer, r *http.Request) error {
 	return s.sendFeed(w, r, feedEnd{page, end, hash, asOf}, limit)
 }
 
-// until waits for news, at most for a while.
-func until(ctx context.Context, changed <-chan struct{}, wait time.Duration) error {
+// until waits for news, at most for a while, and not while the process is told
+// to stop.
+func (s *Server) until(ctx context.Context, changed <-chan struct{}, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-changed:
+	case <-s.config.Stopping:
 	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()

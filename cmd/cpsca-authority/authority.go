@@ -225,7 +225,7 @@ func (a *authority) open(ctx context.Context) error {
 		Issuers: issuers{a.db}, Lists: lists{a},
 		Feed: a.db, HeadSigner: &heads{signer: feedKey},
 		Responders: ca.Responders{Technical: technical, Issuers: []ca.Responder{responder}},
-		Refusal:    refusal, Version: revision, Log: a.log,
+		Refusal:    refusal, Version: revision, Log: a.log, Stopping: ctx.Done(),
 	})
 	return err
 }

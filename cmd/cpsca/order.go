@@ -24,7 +24,7 @@ func (s *session) orderCommand() *cobra.Command {
 		Use:   "order",
 		Short: say("Order cards and list orders", "Commande des cartes et liste les commandes"),
 	}
-	c.AddCommand(s.orderCreateCommand(), s.orderListCommand())
+	c.AddCommand(s.orderCreateCommand(), s.orderListCommand(), s.orderCancelCommand())
 	return c
 }
 
