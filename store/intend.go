@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cpsca/card"
 )
@@ -14,24 +15,34 @@ import (
 // does not touch the others. The second result is an error of the whole chunk:
 // then nothing stands.
 func (db *DB) Intend(ctx context.Context, chunk []card.Attempt) ([]error, error) {
-	answers := make([]error, len(chunk))
-	err := db.change(ctx, ordinary, func(t *transaction) error {
-		stand, err := t.intendAll(chunk, answers)
-		if err != nil {
-			return err
-		}
-		if stand == 0 {
-			return errNothing
-		}
-		return t.decide(chunk[0].Requester, "intend")
-	})
-	if errors.Is(err, errNothing) {
-		return answers, nil
+	answers, err := db.intend(ctx, chunk, (*transaction).intendAll)
+	if refused(err) {
+		// The unique indexes have the last word: one of them refused what was
+		// admitted. Nothing stands, and the attempts are tried one by one.
+		answers, err = db.intend(ctx, chunk, (*transaction).intendEach)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("recording intents: %w", err)
 	}
 	return answers, nil
+}
+
+func (db *DB) intend(ctx context.Context, chunk []card.Attempt, how func(*transaction, []card.Attempt, []error) error) ([]error, error) {
+	answers := make([]error, len(chunk))
+	err := db.change(ctx, ordinary, func(t *transaction) error {
+		err := how(t, chunk, answers)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(answers, nil) {
+			return errNothing
+		}
+		return t.decide(chunk[0].Requester, "intend")
+	})
+	if errors.Is(err, errNothing) {
+		err = nil
+	}
+	return answers, err
 }
 
 // refusals are the errors that are about one attempt alone. Any other, such as
@@ -50,33 +61,22 @@ func refused(err error) bool {
 	return false
 }
 
-// intendAll writes what of a chunk may stand and returns how many attempts that
-// are. The unique indexes have the last word: should one of them refuse what
-// was admitted, the attempts are tried again one by one.
-func (t *transaction) intendAll(chunk []card.Attempt, answers []error) (int, error) {
-	err := t.savepoint(func() error { return t.intend(chunk, answers) })
-	if refused(err) {
-		for i := range chunk {
-			answers[i] = nil
-			err = t.savepoint(func() error { return t.intend(chunk[i:i+1], answers[i:i+1]) })
-			if refused(err) {
-				answers[i], err = err, nil
-			}
-			if err != nil {
-				return 0, err
-			}
+// intendEach tries the attempts of a chunk one by one.
+func (t *transaction) intendEach(chunk []card.Attempt, answers []error) error {
+	for i := range chunk {
+		err := t.savepoint(func() error { return t.intendAll(chunk[i:i+1], answers[i:i+1]) })
+		switch {
+		case refused(err):
+			answers[i] = err
+		case err != nil:
+			return err
 		}
 	}
-	stand := 0
-	for _, refusal := range answers {
-		if refusal == nil {
-			stand++
-		}
-	}
-	return stand, err
+	return nil
 }
 
-func (t *transaction) intend(chunk []card.Attempt, answers []error) error {
+// intendAll adds what of a chunk may stand and answers the rest.
+func (t *transaction) intendAll(chunk []card.Attempt, answers []error) error {
 	known, err := t.standing(chunk)
 	if err != nil {
 		return err
