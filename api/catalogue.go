@@ -57,7 +57,7 @@ var doorEntries = []entry{
 		text{"It has ended, or has not begun. Connect with a new one.", "Il a pris fin ou n'a pas commencé. Connectez-vous avec un nouveau."}},
 	{errEnrolled, "not-enrolled", 403, 0, false,
 		text{"The certificate opens no door", "Le certificat n'ouvre aucune porte"},
-		text{"It is not enrolled, its enrolment ended, or it is revoked. Ask a security officer to enrol a new one.",
+		text{"It is not enrolled, its enrolment ended, or it is revoked. Use another identity, and tell a security officer.",
 			"Il n'est pas enrôlé, son enrôlement a pris fin ou il est révoqué. Demandez à un officier de sécurité d'en enrôler un nouveau."}},
 	{errRole, "role", 403, 0, false,
 		text{"Your role may not do this", "Votre rôle ne le permet pas"},

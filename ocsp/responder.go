@@ -225,6 +225,23 @@ func (r *Responder) Respond(request *Request) (Response, error) {
 	return response, nil
 }
 
+// Unissued says whether a request names a serial of one of the issuers that the
+// image does not know. A request about other issuers does not: it is refused
+// without a signature.
+func (r *Responder) Unissued(request *Request) bool {
+	i := r.issuerOf(request)
+	if i == nil {
+		return false
+	}
+	for _, id := range request.CertIDs {
+		_, issued, ok := r.single(i, id, time.Time{})
+		if ok && !issued {
+			return true
+		}
+	}
+	return false
+}
+
 // issuerOf returns the one issuer that all CertIDs name, nil if they do not or
 // it is not ours: one signature speaks for one issuer.
 func (r *Responder) issuerOf(request *Request) *issuer {

@@ -45,7 +45,7 @@ func TestAClientBeyondItsBudgetGetsWhatIsKept(t *testing.T) {
 	}
 	count.made = 0
 	for name, der := range map[string][]byte{
-		"an unknown serial": n.request(t, 9), "one that is not kept": n.request(t, 2), "a nonce over one that is not kept": dressed(t, dress{nonce: "n"}, n.request(t, 2)),
+		"an unknown serial": n.request(t, 9), "an unknown serial with a nonce": dressed(t, dress{nonce: "n"}, n.request(t, 9)),
 		"several": dressed(t, dress{}, n.request(t, 1), n.request(t, 1)),
 	} {
 		if got := refusal(t, n.serve(from(greedy, post(der)))); got != ocsp.Unauthorized {
@@ -62,6 +62,17 @@ func TestAClientBeyondItsBudgetGetsWhatIsKept(t *testing.T) {
 	}
 	if count.made != 0 {
 		t.Errorf("got %d answers made beyond the budget", count.made)
+	}
+	// The state of one certificate is told to everybody, without the nonce.
+	for name, d := range map[string]dress{"without a nonce": {}, "with a nonce": {nonce: "the nonce of a client"}} {
+		body, _ := io.ReadAll(n.serve(from(greedy, post(dressed(t, d, n.request(t, 2))))).Body)
+		got, err := xocsp.ParseResponse(body, n.certificate)
+		if err != nil || got.Status == xocsp.Unknown || bytes.Contains(body, []byte("the nonce of a client")) {
+			t.Errorf("one that was not kept, %s: got %+v, %v", name, got, err)
+		}
+	}
+	if count.made != 1 {
+		t.Errorf("got %d answers made for one certificate, want 1", count.made)
 	}
 	// Others have their own budget, and nonces within it are answered.
 	r := n.serve(from(other, post(dressed(t, dress{nonce: "the nonce of a client"}, n.request(t, 1)))))
@@ -110,7 +121,7 @@ func TestOnlySignaturesSpendABudget(t *testing.T) {
 		_ = refusal(t, n.serve(post([]byte("garbage"))))
 		_ = n.read(t, n.serve(post(n.request(t, 1))))
 	}
-	for i := range 3 { // one of four went to serial 1
+	for i := range 4 {
 		if got := n.read(t, n.serve(post(n.request(t, 9)))); got.Status != xocsp.Unknown {
 			t.Errorf("unknown %d: got %d", i, got.Status)
 		}

@@ -29,6 +29,9 @@ type Responder interface {
 	// Respond answers a request by its CertIDs and its nonce; the error says
 	// why an answer is internalError.
 	Respond(request *ocsp.Request) (ocsp.Response, error)
+	// Unissued says whether a request names a serial of our issuers that was
+	// never issued.
+	Unissued(request *ocsp.Request) bool
 }
 
 // Sequencer tells at which record the image stands. *feed.Image is one.

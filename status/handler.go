@@ -154,16 +154,40 @@ func (h *Handler) answer(client netip.Prefix, der []byte) ocsp.Response {
 	if ok && request.Nonce == nil {
 		return kept
 	}
+	if !h.spends(request) {
+		made, _ := h.makeOnce(request, sequence)
+		return made
+	}
 	if !h.budgets.take(client, now) {
-		if ok {
-			return kept // without the nonce; RFC 5019 §4 lets clients go by its times
-		}
-		return ocsp.Refusal(ocsp.Unauthorized)
+		return h.beyondBudget(request, kept, ok, sequence)
 	}
 	made, ours := h.makeOnce(request, sequence)
 	if !ours || made.Status != ocsp.Successful {
 		h.budgets.giveBack(client)
 	}
+	return made
+}
+
+// spends says whether an answer draws on its client's budget: those that can be
+// asked for without end, with a nonce, about several certificates, about serials
+// that were never issued. The state of one certificate is told to everybody.
+func (h *Handler) spends(request *ocsp.Request) bool {
+	return request.Nonce != nil || len(request.CertIDs) > 1 || h.cfg.Responder.Unissued(request)
+}
+
+// beyondBudget answers a client that has spent its budget: the nonce is passed
+// over (RFC 5019 §4 lets clients go by the times), serials that were never issued
+// and combinations that are not kept get no signature.
+func (h *Handler) beyondBudget(request *ocsp.Request, kept ocsp.Response, ok bool, sequence uint64) ocsp.Response {
+	if ok {
+		return kept
+	}
+	plain := *request
+	plain.Nonce = nil
+	if h.spends(&plain) {
+		return ocsp.Refusal(ocsp.Unauthorized)
+	}
+	made, _ := h.makeOnce(&plain, sequence)
 	return made
 }
 

@@ -50,6 +50,10 @@ type Config struct {
 	// what the page cache says is no longer what the disk holds. Nil means
 	// that the error is only returned.
 	Fatal func(error)
+	// Fenced is called when a change was refused because another process took
+	// the ledger over: this one can do nothing any more and should stop. Nil
+	// means that the error is only returned.
+	Fenced func(error)
 }
 
 // DB is an open ledger. Its methods may be called concurrently; changes are
@@ -61,6 +65,7 @@ type DB struct {
 
 	turn  turnstile
 	write writer // owned by whoever holds the turn
+	mover mover
 
 	epoch    int64
 	changed  chan struct{} // closed and renewed at each change of the feed
@@ -137,7 +142,8 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", config.Path, err), db.Close())
 	}
-	db.writers.SetMaxOpenConns(1)
+	db.writers.SetMaxOpenConns(2) // one changes the ledger, the other moves the log
+	db.startMover()
 	err = db.VerifySchema(ctx)
 	if err == nil {
 		err = db.write.start(ctx, db.writers)
@@ -179,6 +185,8 @@ func (db *DB) Close() error {
 	if db.writers != nil {
 		release, err := db.turn.take(context.Background(), ordinary)
 		if err == nil {
+			db.mover.stop()
+			<-db.mover.done
 			errs = append(errs, db.write.stop())
 			release()
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"cpsca/audit"
@@ -18,6 +19,7 @@ import (
 type writer struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	rows       int64 // changed since the log was last due to be moved
 	ends
 }
 
@@ -37,6 +39,10 @@ func (w *writer) start(ctx context.Context, db *sql.DB) error {
 	}
 	w.conn = conn
 	w.statements = make(map[string]*sql.Stmt)
+	_, err = conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint = "+strconv.Itoa(logBound))
+	if err != nil {
+		return fmt.Errorf("bounding the log: %w", err)
+	}
 	return w.durable(ctx)
 }
 
@@ -172,6 +178,7 @@ func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) 
 		return db.fatal(errors.Join(fmt.Errorf("committing a change: %w", err), db.write.readEnds(ctx)))
 	}
 	db.write.ends = t.ends
+	db.gathered()
 	if t.fed {
 		db.announce()
 	}
@@ -198,6 +205,9 @@ func (t *transaction) fence() error {
 // fatal hands errors that no process should survive to Config.Fatal.
 func (db *DB) fatal(err error) error {
 	var s sqlite3.Error
+	if errors.Is(err, card.ErrFenced) && db.config.Fenced != nil {
+		db.config.Fenced(err)
+	}
 	if errors.As(err, &s) && (s.Code == sqlite3.ErrIoErr || s.Code == sqlite3.ErrCorrupt || s.Code == sqlite3.ErrNotADB) && db.config.Fatal != nil {
 		db.config.Fatal(err)
 	}
@@ -263,6 +273,7 @@ func (t *transaction) update(tab *table, assignments string, args ...any) (int, 
 		}
 		n++
 	}
+	t.w.rows += int64(n)
 	err = rows.Err()
 	if err != nil {
 		return 0, fmt.Errorf("updating %s: %w", tab.name, refusal(err))
@@ -295,7 +306,9 @@ func (t *transaction) affect(statement string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return done.RowsAffected()
+	n, err := done.RowsAffected()
+	t.w.rows += n
+	return n, err
 }
 
 func (t *transaction) query(query string, args ...any) (*sql.Rows, error) {

@@ -32,6 +32,7 @@ var errSoftHSM = errors.New("a production authority does not sign with a softwar
 type authority struct {
 	settings  *config.Authority
 	log       *slog.Logger
+	stop      context.CancelCauseFunc // ends the process in order
 	db        *store.DB
 	token     *hsm.Token
 	issuer    *ca.Issuer
@@ -46,7 +47,7 @@ type authority struct {
 // closed by close, also after an error.
 func (a *authority) assemble(ctx context.Context) error {
 	var err error
-	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal})
+	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal, Fenced: a.stop})
 	if err != nil {
 		return err
 	}

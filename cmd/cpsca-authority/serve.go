@@ -24,10 +24,15 @@ const grace = 30 * time.Second
 
 // serve runs the authority until the context ends.
 func serve(ctx context.Context, settings *config.Authority, log *slog.Logger) error {
-	a := &authority{settings: settings, log: log}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	a := &authority{settings: settings, log: log, stop: stop}
 	err := a.assemble(ctx)
 	if err == nil {
 		err = a.run(ctx)
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause // why it stopped, not what the stop did to others
 	}
 	return errors.Join(err, a.close())
 }

@@ -3,16 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
-	"runtime/debug"
-	"strings"
+	"runtime"
 
 	"github.com/spf13/cobra"
 )
 
+// revision is the source that this program was built from; set by the linker.
+var revision = "unknown"
+
 // about is which program this is.
 type about struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"` // of the source, as the version control names it
+	Revision string `json:"revision"` // of the source, as the version control names it
 	Go       string `json:"go"`
 }
 
@@ -20,22 +21,13 @@ func (s *session) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   say("Say which program this is", "Dit de quel programme il s'agit"),
-		Long:    say("Prints version, source revision and Go release of cpsca itself; doctor asks the authority\nfor its own.", "Affiche la version, la révision des sources et la version de Go de cpsca lui-même ; doctor\ndemande la sienne à l'autorité."),
+		Long:    say("Prints the source revision and the Go release of cpsca itself; doctor asks the authority\nfor its own.", "Affiche la révision des sources et la version de Go de cpsca lui-même ; doctor\ndemande la sienne à l'autorité."),
 		Example: "  cpsca version\n  cpsca version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a := about{Version: "(devel)"}
-			build, ok := debug.ReadBuildInfo()
-			if ok {
-				a.Version, a.Go = build.Main.Version, build.GoVersion
-				for _, one := range build.Settings {
-					if one.Key == "vcs.revision" {
-						a.Revision = one.Value
-					}
-				}
-			}
+			a := about{Revision: revision, Go: runtime.Version()}
 			return s.print(a, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "cpsca %s (%s)\n", a.Version, strings.TrimSpace(a.Revision+" "+a.Go))
+				_, err := fmt.Fprintf(w, "cpsca %s (%s)\n", a.Revision, a.Go)
 				return err
 			})
 		},

@@ -157,7 +157,7 @@ func (s *session) certCheckCommand() *cobra.Command {
 		Use:     "check FILE",
 		Short:   say("Check a certificate as a relying service does", "Vérifie un certificat comme le fait un service"),
 		Long:    say("Checks a PEM certificate against the hierarchy, its dates, OCSP and the revocation list of the\nstatus service. Exit code 3 if it is not to be trusted.", "Vérifie un certificat PEM : hiérarchie, dates, OCSP et liste de révocation du service de statut.\nCode de sortie 3 s'il ne faut pas s'y fier."),
-		Example: "  cpsca cert check var/run/demo/cards/2800636234/authentication.pem",
+		Example: "  cpsca cert check var/run/cards/2800636234/authentication.pem",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return s.checkCertificate(c.Context(), args[0]) },
 	}
@@ -196,9 +196,13 @@ func subjectText(name pkix.Name) string {
 	return strings.Join(parts, ", ")
 }
 
-// trusted: all that was asked must agree.
+// notAsked is the word for a service that the certificate does not name, or
+// that was not worth asking about a stranger.
+const notAsked = "–"
+
+// trusted: all that was asked must agree, and the list is always asked.
 func (v verdict) trusted() bool {
-	return v.Chain == "ok" && v.OCSP == "good" && v.List == "not listed"
+	return v.Chain == "ok" && (v.OCSP == "good" || v.OCSP == notAsked) && v.List == "not listed"
 }
 
 // notTrusted: the certificate was checked and is not to be trusted.
@@ -218,14 +222,14 @@ func (s *session) checkCertificate(ctx context.Context, path string) error {
 	if settings.Status == "" {
 		return errors.New(say("the configuration names no status service", "la configuration ne nomme aucun service de statut"))
 	}
-	issuer, chain, err := fetchChain(ctx, settings.Status, leaf)
-	if err != nil {
-		return err
+	v := verdict{Subject: subjectText(leaf.Subject), Serial: fmt.Sprintf("%x", leaf.SerialNumber), OCSP: notAsked, List: notAsked}
+	name, issuer, chain, err := fetchChain(ctx, settings.Status, leaf)
+	v.Chain = chain
+	if err == nil && issuer != nil && len(leaf.OCSPServer) > 0 {
+		v.OCSP, err = askOCSP(ctx, settings.Status, leaf, issuer)
 	}
-	v := verdict{Subject: subjectText(leaf.Subject), Serial: fmt.Sprintf("%x", leaf.SerialNumber), Chain: chain}
-	v.OCSP, err = askOCSP(ctx, settings.Status, leaf, issuer)
-	if err == nil {
-		v.List, err = searchList(ctx, settings.Status, leaf, issuer)
+	if err == nil && issuer != nil {
+		v.List, err = searchList(ctx, settings.Status+"/crl/"+name+".crl", leaf, issuer)
 	}
 	if err != nil {
 		return err
@@ -262,31 +266,35 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	return one, nil
 }
 
-// fetchChain gets the issuer and the root from the status service and says
-// whether the chain holds. The root's name and key come from there too: it is
-// for the reader to compare its fingerprint with the one she trusts.
-func fetchChain(ctx context.Context, base string, leaf *x509.Certificate) (*x509.Certificate, string, error) {
+// fetchChain gets the hierarchy from the status service and says which of its
+// issuers signed the certificate, nil for none, and whether the chain holds. The
+// root's name and key come from there too: it is for the reader to compare its
+// fingerprint with the one she trusts.
+func fetchChain(ctx context.Context, base string, leaf *x509.Certificate) (name string, issuer *x509.Certificate, chain string, err error) {
 	var certificates []*x509.Certificate
-	for _, name := range []string{"cards", "root"} {
-		der, err := fetch(ctx, http.MethodGet, base+"/ca/"+name+".cer", nil)
+	for _, one := range []string{"cards", "root"} {
+		der, err := fetch(ctx, http.MethodGet, base+"/ca/"+one+".cer", nil)
 		if err != nil {
-			return nil, "", err
+			return "", nil, "", err
 		}
-		one, err := x509.ParseCertificate(der)
+		certificate, err := x509.ParseCertificate(der)
 		if err != nil {
-			return nil, "", err
+			return "", nil, "", err
 		}
-		certificates = append(certificates, one)
+		certificates = append(certificates, certificate)
+		if issuer == nil && leaf.CheckSignatureFrom(certificate) == nil {
+			name, issuer = one, certificate
+		}
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(certificates[1])
 	between := x509.NewCertPool()
 	between.AddCert(certificates[0])
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
-		return certificates[0], err.Error(), nil
+		return name, issuer, err.Error(), nil
 	}
-	return certificates[0], "ok", nil
+	return name, issuer, "ok", nil
 }
 
 func askOCSP(ctx context.Context, base string, leaf, issuer *x509.Certificate) (string, error) {
@@ -315,8 +323,8 @@ func askOCSP(ctx context.Context, base string, leaf, issuer *x509.Certificate) (
 	return "unknown", nil
 }
 
-func searchList(ctx context.Context, base string, leaf, issuer *x509.Certificate) (string, error) {
-	der, err := fetch(ctx, http.MethodGet, base+"/crl/cards.crl", nil)
+func searchList(ctx context.Context, url string, leaf, issuer *x509.Certificate) (string, error) {
+	der, err := fetch(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}

@@ -112,6 +112,12 @@ func explain(err error) string {
 		if problem.Detail != "" {
 			text += say(": ", " : ") + problem.Detail
 		}
+		if problem.Reason != "" {
+			text += " (" + problem.Reason + ")"
+		}
+		if problem.Incident != "" {
+			text += " [" + problem.Incident + "]"
+		}
 		return text
 	case unreachable(err):
 		return nobodyAnswers(err)

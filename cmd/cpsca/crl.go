@@ -71,6 +71,9 @@ func (s *session) crlPublishCommand() *cobra.Command {
 				if i.Name != args[0] {
 					continue
 				}
+				if i.Role != "cards" {
+					return usageError{fmt.Errorf(say("the list of %s is signed in a ceremony, not here", "la liste de %s se signe lors d'une cérémonie, pas ici"), i.Name)}
+				}
 				one, err := authority.Publish(c.Context(), i.KeyID)
 				if err != nil {
 					return err

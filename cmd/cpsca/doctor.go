@@ -19,12 +19,12 @@ import (
 func (s *session) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: say("Look the house over and say what needs a person", "Examine l'autorité et dit ce qui demande quelqu'un"),
+		Short: say("Look the house over and say what needs a person", "Examine l'autorité et dit ce qui appelle une intervention"),
 		Long: say(`Checks configurations, file modes, the token library, the ledger, the identities' validity,
-the authority, and the lists and responders of the status service. Each finding says what
+the authority, and the lists of the status service. Each finding says what
 to do. Exit code 1 if something is wrong.`,
-			`Vérifie configurations, droits des fichiers, bibliothèque du jeton, registre, validité des
-identités, autorité, listes et répondeurs du service de statut. Chaque constat dit quoi faire.
+			`Vérifie configurations, droits des fichiers, bibliothèque du jeton, grand livre, validité des
+identités, autorité et listes du service de statut. Chaque constat dit quoi faire.
 Code de sortie 1 si quelque chose ne va pas.`),
 		Example: "  cpsca doctor\n  cpsca doctor --json",
 		Args:    cobra.NoArgs,
@@ -52,7 +52,7 @@ func (s *session) doctor(ctx context.Context) error {
 		}
 		findings = append(findings, finding{what, true, found})
 	}
-	s.examineFiles(settings, note)
+	s.examineFiles(ctx, settings, note)
 	examineLedger(ctx, settings, note)
 	s.examineAuthority(ctx, settings, note)
 	examineStatus(ctx, settings, note)
@@ -76,7 +76,7 @@ func (s *session) doctor(ctx context.Context) error {
 		return nil
 	})
 	if err == nil && sick > 0 {
-		return fmt.Errorf(say("%d findings need a person", "%d constats demandent quelqu'un"), sick)
+		return fmt.Errorf(say("%d findings need a person", "%d constats appellent une intervention"), sick)
 	}
 	return err
 }
@@ -84,9 +84,12 @@ func (s *session) doctor(ctx context.Context) error {
 // noter takes a finding: what was looked at, what was found, or why it is wrong.
 type noter func(what, found string, err error)
 
-func (s *session) examineFiles(settings *config.Client, note noter) {
+func (s *session) examineFiles(ctx context.Context, settings *config.Client, note noter) {
 	for _, i := range settings.Identities {
 		found, err := identityLife(i)
+		if err == nil {
+			err = opensDoors(ctx, settings, i)
+		}
 		note(say("identity ", "identité ")+i.Name, found, err)
 	}
 	if settings.AuthorityConfig == "" {
@@ -134,11 +137,29 @@ func identityLife(i config.Identity) (string, error) {
 	return fmt.Sprintf(say("valid until %s", "valide jusqu'au %s"), moment(certificate.NotAfter)), nil
 }
 
+// opensDoors asks the authority whether an identity is still enrolled. An
+// authority that does not answer is a finding of its own.
+func opensDoors(ctx context.Context, settings *config.Client, i config.Identity) error {
+	authority, err := dial(settings, i)
+	if err != nil {
+		return err
+	}
+	defer authority.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err = authority.Version(ctx)
+	var refused *client.Problem
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return nil
+}
+
 func examineLedger(ctx context.Context, settings *config.Client, note noter) {
 	if settings.Ledger == "" {
 		return
 	}
-	what := say("ledger", "registre")
+	what := say("ledger", "grand livre")
 	_, err := os.Stat(settings.Ledger)
 	if err != nil {
 		note(what, "", err)

@@ -30,7 +30,7 @@ three commands. A folder that exists is refused and left as it is.
 Presets:
   igc-sante   RSA-4096 root and issuer, RSA-2048 cards, good when recorded (gate chip)
   elliptic    P-384 root, P-256 issuer and cards, on hold until activated (gate hold)`,
-			`Fonde une autorité : jetons, clés, les deux hiérarchies, le registre, les premiers
+			`Fonde une autorité : jetons, clés, les deux hiérarchies, le grand livre, les premiers
 officiers (deux personnes au moins), les identités des services et la configuration
 des trois commandes. Un dossier existant est refusé et reste intact.
 

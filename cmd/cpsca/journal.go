@@ -33,7 +33,7 @@ The journal's end is printed as SEQUENCE:HASH. Keep it elsewhere and give it bac
 			`Parcourt le journal depuis son premier événement : la chaîne de hachage, chaque feuille,
 puis chaque ligne de commandes, cartes, intentions, certificats, révocations, déclarations,
 habilitations, flux et listes, recalculée d'après la dernière feuille qui la nomme. Le
-registre est lu sur place, aussi pendant que l'autorité fonctionne.
+grand livre est lu sur place, aussi pendant que l'autorité fonctionne.
 
 La fin du journal s'affiche sous la forme SEQUENCE:HASH. Conservez-la ailleurs et rendez-la
 avec --head : un journal tronqué, ou réécrit, n'y mène pas.`),
@@ -56,7 +56,7 @@ func (s *session) verifyJournal(ctx context.Context, head string) error {
 		return err
 	}
 	if settings.Ledger == "" {
-		return errors.New(say("the configuration names no ledger", "la configuration ne nomme aucun registre"))
+		return errors.New(say("the configuration names no ledger", "la configuration ne nomme aucun grand livre"))
 	}
 	db, err := store.OpenReadOnly(store.Config{Path: settings.Ledger})
 	if err != nil {

@@ -31,8 +31,8 @@ func (s *session) personaliseCommand() *cobra.Command {
 
 Each line is answered by one line of the answers file, in the same order; refused lines
 are answered with their problem and the others go on (exit code 4). Run again, it sends
-only what is not answered by certificates yet: nothing is lost by an interruption, and
-nothing is issued twice.`,
+only what is not answered by certificates yet, and adds the new answers behind the
+old: nothing is lost by an interruption, and nothing is issued twice.`,
 			`Envoie un fichier de demandes, un objet JSON par ligne :
 
   {"order": "…", "card": "2800636234",
@@ -58,6 +58,7 @@ n'est émis deux fois.`),
 
 // batch is one file of applications on its way.
 type batch struct {
+	err          io.Writer                    // for refusals
 	answered     map[card.OrderID]card.Number // by certificates, in an earlier run
 	out          *json.Encoder
 	certificates string
@@ -101,7 +102,7 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 	if err != nil {
 		return err
 	}
-	b := &batch{certificates: certificates, result: batchResult{Answers: answers}}
+	b := &batch{certificates: certificates, err: s.err, result: batchResult{Answers: answers}}
 	var out *os.File
 	out, b.answered, err = openAnswers(answers)
 	if err != nil {
@@ -206,8 +207,19 @@ func (b *batch) take(a client.Answer) error {
 		b.result.Issued++
 	default:
 		b.result.Refused++
+		b.explain(a)
 	}
 	return nil
+}
+
+// shownRefusals is how many refused lines are explained to people; the answers
+// file has them all.
+const shownRefusals = 5
+
+func (b *batch) explain(a client.Answer) {
+	if a.Problem != nil && b.result.Refused <= shownRefusals {
+		fmt.Fprintf(b.err, say("line %d: %s\n", "ligne %d : %s\n"), a.Line, explain(a.Problem))
+	}
 }
 
 // save writes the certificates of an answer into the folder of its card.

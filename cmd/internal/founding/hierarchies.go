@@ -19,7 +19,7 @@ import (
 func (f *founder) certificates() config.Certificates {
 	publication := "http://" + f.plan.Status
 	return config.Certificates{
-		Policy: demoPolicy, PolicyURI: publication + "/policy", Publication: publication, OCSP: publication + "/ocsp",
+		Policy: demoPolicy, Publication: publication, OCSP: publication + "/ocsp",
 		UPNSuffix: "@carte-cps.example", CardYears: 3, ResponderDays: 7,
 	}
 }
