@@ -33,7 +33,7 @@ var sentinels = map[string]error{
 	"ca.ErrAbandoned": ca.ErrAbandoned, "ca.ErrConfig": ca.ErrConfig, "ca.ErrIssuer": ca.ErrIssuer,
 
 	"lifecycle.ErrWhy": lifecycle.ErrWhy, "lifecycle.ErrProfession": lifecycle.ErrProfession, "lifecycle.ErrCircumstance": lifecycle.ErrCircumstance,
-	"lifecycle.ErrHappened": lifecycle.ErrHappened, "lifecycle.ErrBureau": lifecycle.ErrBureau,
+	"lifecycle.ErrEnvironment": lifecycle.ErrEnvironment, "lifecycle.ErrHappened": lifecycle.ErrHappened, "lifecycle.ErrBureau": lifecycle.ErrBureau,
 
 	"registry.ErrIDEmpty": registry.ErrIDEmpty, "registry.ErrIDKind": registry.ErrIDKind, "registry.ErrIDShape": registry.ErrIDShape,
 	"registry.ErrRPPSLength": registry.ErrRPPSLength, "registry.ErrRPPSDigit": registry.ErrRPPSDigit, "registry.ErrRPPSKey": registry.ErrRPPSKey,

@@ -51,6 +51,10 @@ type Config struct {
 	Book     Book
 	// Bureau gets the orders that no desk directed elsewhere.
 	Bureau string
+	// Certifies says whether the house's issuer certifies a person: a test
+	// house fictitious ones alone, a production house none of them. Nil means
+	// everybody.
+	Certifies func(registry.NationalID) bool
 	// Now is business time; nil means time.Now.
 	Now func() time.Time
 }
@@ -74,6 +78,9 @@ var (
 	// ErrWhy: the reason of the order is not one of card's, or needs what it
 	// does not have.
 	ErrWhy = errors.New("an order is first, renewal or replacement")
+	// ErrEnvironment: the house does not certify this person: fictitious
+	// numbers belong to test houses, real ones to production.
+	ErrEnvironment = errors.New("test and production do not mix")
 	// ErrProfession: the holder exercises several professions, or none; the
 	// order must say which.
 	ErrProfession = errors.New("the order must name one profession of the holder")
@@ -134,6 +141,9 @@ func (d *Desk) Order(ctx context.Context, actor string, r OrderRequest) (card.Or
 	id, err := registry.ParseNationalID(string(r.Holder))
 	if err != nil {
 		return card.Order{}, fmt.Errorf("reading the holder's number: %w", err)
+	}
+	if d.config.Certifies != nil && !d.config.Certifies(id) {
+		return card.Order{}, ErrEnvironment
 	}
 	var o card.Order
 	err = move(func() error {

@@ -210,3 +210,20 @@ func (h *house) orderCalmly() card.Order {
 	defer h.book.stale.Store(stale)
 	return h.order(h.person(), card.First)
 }
+
+// A house that certifies fictitious people alone refuses others when they are
+// ordered for, not when their card is half made.
+func TestAHouseOrdersForThoseItCertifiesAlone(t *testing.T) {
+	h := newHouse(t, card.GateChip)
+	id := h.person()
+	desk := lifecycle.New(lifecycle.Config{
+		Register: h.register, Book: h.book, Bureau: bureau, Now: h.now,
+		Certifies: func(id registry.NationalID) bool { return !id.Test() },
+	})
+	_, err := desk.Order(t.Context(), "desk", lifecycle.OrderRequest{Holder: id})
+	wants(t, err, lifecycle.ErrEnvironment)
+	_, err = h.desk.Order(t.Context(), "desk", lifecycle.OrderRequest{Holder: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"cpsca/hsm"
 	"cpsca/lifecycle"
 	"cpsca/profiles"
+	"cpsca/registry"
 	"cpsca/store"
 )
 
@@ -218,7 +219,10 @@ func (a *authority) open(ctx context.Context) error {
 		return err
 	}
 	technical := ca.Technical{Ledger: a.db, Instance: byte(a.settings.Instance), Now: time.Now}
-	desk := lifecycle.New(lifecycle.Config{Register: a.db, Book: a.db, Bureau: a.settings.Bureau})
+	desk := lifecycle.New(lifecycle.Config{
+		Register: a.db, Book: a.db, Bureau: a.settings.Bureau,
+		Certifies: func(id registry.NationalID) bool { return id.Test() == a.test() },
+	})
 	a.doors, err = api.New(api.Config{
 		Enrolments: a.db, Register: a.db, BeginImport: a.beginImport,
 		Orders: a.db, Desk: desk, Workshop: desk, Issuing: a.issuing,
