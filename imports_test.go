@@ -48,14 +48,14 @@ var rooms = map[string][]string{
 	"cmd/internal/hierarchy": {"ca", "card", "config", "hsm", "profiles", "store"},
 	"cmd/internal/founding":  {"cmd/internal/token", "cmd/internal/hierarchy", "ca", "card", "config", "hsm", "profiles", "store", "crl", "officer"},
 	"cmd/internal/language":  {},
-	"cmd/internal/service":   {},
+	"cmd/internal/service":   {"cmd/internal/language"},
 	"cmd/cpsca": {"cmd/internal/founding", "cmd/internal/language", "cmd/cpsca/demo", "client", "config", "store", "card",
 		"registry", "officer", "audit", "ca", "crl", "hsm", "profiles"},
 	"cmd/cpsca/demo": {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
 	// Only tests: the whole house in processes.
 	"endtoend":            {},
-	"cmd/cpsca-authority": {"cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
-	"cmd/cpsca-status":    {"cmd/internal/service", "cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
+	"cmd/cpsca-authority": {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
+	"cmd/cpsca-status":    {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
 }
 
 // testsMay is what tests of a room may use besides; those of the root see all.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 
+	"cpsca/cmd/internal/language"
 	"cpsca/cmd/internal/service"
 	"cpsca/config"
 )
@@ -18,10 +19,13 @@ import (
 func main() {
 	service.Main(service.Daemon{
 		Name:  "cpsca-authority",
-		Short: "Serve the certificate authority",
-		Long: `Serves /v1 of the certificate authority over mutually authenticated TLS, from the
+		Short: language.Say("Serve the certificate authority", "Sert l'autorité de certification"),
+		Long: language.Say(`Serves /v1 of the certificate authority over mutually authenticated TLS, from the
 ledger and the HSM that its configuration names. Stop it with SIGINT or SIGTERM.
 Exits with 0 when stopped, 1 when it cannot start or had to stop.`,
+			`Sert /v1 de l'autorité de certification par TLS mutuel, depuis le grand livre et le
+HSM que nomme sa configuration. Arrêtez-la par SIGINT ou SIGTERM. Code de sortie 0 si
+elle est arrêtée, 1 si elle ne peut démarrer ou a dû s'arrêter.`),
 		Example:       "  cpsca-authority --config var/run/authority.yaml",
 		Configuration: "authority.yaml",
 		Serve: func(ctx context.Context, path string, log *slog.Logger) error {

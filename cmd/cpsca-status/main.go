@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 
+	"cpsca/cmd/internal/language"
 	"cpsca/cmd/internal/service"
 	"cpsca/config"
 )
@@ -18,11 +19,16 @@ import (
 func main() {
 	service.Main(service.Daemon{
 		Name:  "cpsca-status",
-		Short: "Serve OCSP, revocation lists and CA certificates",
-		Long: `Serves OCSP at / and /ocsp, lists at /crl/NAME.crl and CA certificates at
+		Short: language.Say("Serve OCSP, revocation lists and CA certificates", "Sert OCSP, listes de révocation et certificats d'AC"),
+		Long: language.Say(`Serves OCSP at / and /ocsp, lists at /crl/NAME.crl and CA certificates at
 /ca/NAME.cer, from its own copy of the authority's feed. Several nodes may run
 side by side, each with its own folder, token and certificate. Stop it with
 SIGINT or SIGTERM. Exits with 0 when stopped, 1 when it cannot start or had to stop.`,
+			`Sert OCSP sur / et /ocsp, les listes sur /crl/NOM.crl et les certificats d'AC sur
+/ca/NOM.cer, depuis sa propre copie du flux de l'autorité. Plusieurs nœuds peuvent
+tourner côte à côte, chacun avec son dossier, son jeton et son certificat. Arrêtez-le
+par SIGINT ou SIGTERM. Code de sortie 0 s'il est arrêté, 1 s'il ne peut démarrer ou a
+dû s'arrêter.`),
 		Example:       "  cpsca-status --config var/run/status.yaml",
 		Configuration: "status.yaml",
 		Serve: func(ctx context.Context, path string, log *slog.Logger) error {

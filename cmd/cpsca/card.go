@@ -92,9 +92,25 @@ func writeCards(w io.Writer, cards []card.Card) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, say("CARD\tTYPE\tHOLDER\tPROFESSION\tSTATE\tSINCE\tEXPIRES", "CARTE\tTYPE\tPORTEUR\tPROFESSION\tÉTAT\tDEPUIS\tEXPIRE"))
 	for _, c := range cards {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", orDash(string(c.Number)), c.Type, c.Holder, c.Profession, c.State, moment(c.Since), moment(c.Expires))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", orDash(string(c.Number)), c.Type, c.Holder, c.Profession, stateText(c.State), moment(c.Since), moment(c.Expires))
 	}
 	return t.Flush()
+}
+
+// stateNames are the states of a card in French, feminine as the card is.
+var stateNames = map[card.State]string{
+	card.Ordered: "commandée", card.Personalised: "personnalisée", card.Dispatched: "expédiée", card.Active: "active", card.Held: "suspendue",
+	card.Revoked: "révoquée", card.Expired: "expirée", card.Replaced: "remplacée", card.Spoiled: "ratée", card.Cancelled: "annulée",
+}
+
+// stateText is a state in the reader's language; --json keeps the words of the
+// API.
+func stateText(state card.State) string {
+	name, ok := stateNames[state]
+	if !ok {
+		return string(state)
+	}
+	return say(string(state), name)
 }
 
 func orDash(s string) string {
@@ -179,7 +195,7 @@ func writeHistory(w io.Writer, h client.History) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t)
 	for _, step := range h.Steps {
-		fmt.Fprintf(t, "%s\t%s\t→ %s\t%s\t%s %d\n", moment(step.At), step.Event, step.To, step.Actor, say("journal", "journal"), step.Journal)
+		fmt.Fprintf(t, "%s\t%s\t→ %s\t%s\t%s %d\n", moment(step.At), step.Event, stateText(step.To), step.Actor, say("journal", "journal"), step.Journal)
 	}
 	for _, c := range h.Certificates {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", c.Use, c.Serial, c.Status, moment(c.Since), c.Profile)

@@ -67,7 +67,7 @@ damaged (endommagée), not-received (jamais reçue).`),
 
 func writeLoss(w io.Writer, a client.LossAnswer) error {
 	_, err := fmt.Fprintf(w, say("report %d: card %s is %s since %s (received %s, committed after %d ms)\n", "déclaration %d : la carte %s est %s depuis %s (reçue %s, engagée après %d ms)\n"),
-		a.Report.ID, a.Card.Number, a.Card.State, moment(a.Card.Since), moment(a.Report.Received), a.Report.Committed.Sub(a.Report.Received).Milliseconds())
+		a.Report.ID, a.Card.Number, stateText(a.Card.State), moment(a.Card.Since), moment(a.Report.Received), a.Report.Committed.Sub(a.Report.Received).Milliseconds())
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *session) moveCard(c *cobra.Command, text string, roles []officer.Role, 
 		return err
 	}
 	return s.print(after, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, say("card %s is %s since %s\n", "la carte %s est %s depuis %s\n"), after.Number, after.State, moment(after.Since))
+		_, err := fmt.Fprintf(w, say("card %s is %s since %s\n", "la carte %s est %s depuis %s\n"), after.Number, stateText(after.State), moment(after.Since))
 		return err
 	})
 }

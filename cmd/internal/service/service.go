@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"cpsca/cmd/internal/language"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
@@ -80,8 +82,8 @@ func (d Daemon) command() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVarP(&path, "config", "c", d.Configuration, "configuration file")
-	c.Flags().BoolVar(&debug, "debug", false, "log what clients did wrong, too")
+	c.Flags().StringVarP(&path, "config", "c", d.Configuration, language.Say("configuration file", "fichier de configuration"))
+	c.Flags().BoolVar(&debug, "debug", false, language.Say("log what clients did wrong, too", "journaliser aussi les erreurs des clients"))
 	return c
 }
 
