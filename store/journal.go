@@ -60,12 +60,13 @@ func (t *transaction) sequence() int64 { return t.journal.Sequence + 1 }
 // clearText is what a leaf commits to: its subject, the canonical rows, and the
 // grounds of the decision where it has some.
 func clearText(l leaf) ([]byte, error) {
-	b, err := appendText([]byte(`{"subject":`), l.subject)
+	b := make([]byte, 0, len(l.rows)+len(l.grounds)+128)
+	b, err := appendText(append(b, `{"subject":`...), l.subject)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the subject: %w", err)
 	}
 	b = append(b, `,"rows":[`...)
-	b = append(b, bytes.Join(l.rows, []byte{','})...)
+	b = append(b, l.rows...)
 	b = append(b, ']')
 	if l.grounds != nil {
 		b = append(append(b, `,"grounds":`...), l.grounds...)

@@ -78,7 +78,10 @@ var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, ca
 // (a TBSCertificate, a signature) as {"sha256":…}. Two rows that differ in a
 // value or in the type of a value have different texts.
 func (t *table) canonical(values []any) ([]byte, error) {
-	b := make([]byte, 0, 512)
+	return t.appendCanonical(make([]byte, 0, 640), values)
+}
+
+func (t *table) appendCanonical(b []byte, values []any) ([]byte, error) {
 	for i, column := range t.columns {
 		b = append(b, t.labels[i]...)
 		switch v := values[i].(type) {

@@ -129,7 +129,7 @@ func found(err error) bool {
 // nothing, from nothing.
 var flips = map[string]string{
 	"another value": `CASE typeof(%[1]s) WHEN 'integer' THEN %[1]s + 1 WHEN 'text' THEN %[1]s || ' ' WHEN 'null' THEN 1
-		ELSE CAST(substr(%[1]s, 1, length(%[1]s) - 1) || x'f0' AS BLOB) END`,
+		ELSE CAST(substr(%[1]s, 1, length(%[1]s) - 1) || CASE substr(%[1]s, -1) WHEN x'f0' THEN x'0f' ELSE x'f0' END AS BLOB) END`,
 	"cut or lengthened": `CASE typeof(%[1]s) WHEN 'integer' THEN -%[1]s - 1 WHEN 'text' THEN substr(%[1]s, 2) || 'x' WHEN 'null' THEN ''
 		ELSE CAST(%[1]s || x'00' AS BLOB) END`,
 	"another type": `CASE typeof(%[1]s) WHEN 'integer' THEN CAST(CAST(%[1]s AS TEXT) AS BLOB) WHEN 'text' THEN CAST(%[1]s AS BLOB) WHEN 'null' THEN 'null'

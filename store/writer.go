@@ -137,7 +137,7 @@ type transaction struct {
 
 type leaf struct {
 	subject string
-	rows    [][]byte
+	rows    []byte // canonical texts, with commas between
 	grounds []byte // JSON, nil where a decision has none but its rows
 }
 
@@ -220,16 +220,18 @@ func (t *transaction) about(subject string) {
 }
 
 func (t *transaction) commitTo(tab *table, values []any) error {
-	text, err := tab.canonical(values)
-	if err != nil {
-		return err
-	}
 	if len(t.leaves) == 0 {
 		return fmt.Errorf("a row of %s belongs to no subject", tab.name)
 	}
 	last := &t.leaves[len(t.leaves)-1]
-	last.rows = append(last.rows, text)
-	return nil
+	if last.rows == nil {
+		last.rows = make([]byte, 0, 4096) // what an attempt at a card takes
+	} else {
+		last.rows = append(last.rows, ',')
+	}
+	var err error
+	last.rows, err = tab.appendCanonical(last.rows, values)
+	return err
 }
 
 // insert adds one row, given its values in the order of the table's columns.
