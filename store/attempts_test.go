@@ -247,6 +247,9 @@ func TestRecordRefusesWhatIsNotAnOpenAttemptAsAWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, card.ErrStale},
+		"other bytes than were intended": {func(_ *testing.T, _ *DB, s *card.Signed) {
+			s.Intents[0].TBS = append([]byte{0}, s.Intents[0].TBS...)
+		}, card.ErrStale},
 		"another attempt":  {func(_ *testing.T, _ *DB, s *card.Signed) { s.Attempt.Attempt++ }, card.ErrStale},
 		"another card row": {func(_ *testing.T, _ *DB, s *card.Signed) { s.Card++ }, card.ErrStale},
 		"the card cancelled meanwhile": {func(t *testing.T, db *DB, s *card.Signed) {

@@ -63,6 +63,10 @@ func (s *session) verifyJournal(ctx context.Context, head string) error {
 		return err
 	}
 	defer db.Close()
+	err = db.VerifySchema(ctx)
+	if err != nil {
+		return err
+	}
 	bar, finish := func(int64) {}, func() {}
 	report, err := db.VerifyJournal(ctx, func(done, all int64) {
 		if done == 1 {
