@@ -75,6 +75,9 @@ type servicesOf struct{}
 // startService is the command `start authority|status`: it returns when the
 // service is ready.
 func startService(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: start authority|status")
+	}
 	name := args[0]
 	folder, err := services()
 	ts.Check(err)
@@ -83,6 +86,7 @@ func startService(ts *testscript.TestScript, _ bool, args []string) {
 	defer log.Close()
 	s := &service{exec.Command(filepath.Join(folder, "cpsca-"+name), "--config", ts.MkAbs(filepath.Join("house", name+".yaml"))), make(chan struct{})}
 	s.command.Stderr = log
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive a test that panics
 	ts.Check(s.command.Start())
 	go func() {
 		_ = s.command.Wait() // how it ended is in its log
@@ -125,6 +129,9 @@ func (s *service) stop() {
 
 // haltService is the command `halt authority|status`.
 func haltService(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 || running(ts)[args[0]] == nil {
+		ts.Fatalf("usage: halt authority|status, of those that were started")
+	}
 	running(ts)[args[0]].stop()
 }
 
