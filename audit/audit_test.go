@@ -73,7 +73,7 @@ func TestVerifierFindsEveryTampering(t *testing.T) {
 	}{
 		"an event removed":             {func(e []written) []written { return append(e[:3], e[4:]...) }, ErrGap},
 		"two events swapped":           {func(e []written) []written { e[3], e[4] = e[4], e[3]; return e }, ErrGap},
-		"swapped with numbers mended":  {func(e []written) []written { e[3].event.Action, e[4].event.Action = "loss", "loss"; return e }, ErrChain},
+		"two actions changed":          {func(e []written) []written { e[3].event.Action, e[4].event.Action = "loss", "loss"; return e }, ErrChain},
 		"an actor changed":             {func(e []written) []written { e[2].event.Actor = "somebody else"; return e }, ErrChain},
 		"a time changed":               {func(e []written) []written { e[2].event.Time = e[2].event.Time.Add(time.Millisecond); return e }, ErrChain},
 		"a leaf's clear text changed":  {func(e []written) []written { e[1].leaves[0].Leaf.Clear = []byte("row"); return e }, ErrLeaf},

@@ -31,8 +31,12 @@ type HSM struct {
 	Module string `mapstructure:"module"`
 	// Token is the label of the token.
 	Token string `mapstructure:"token"`
-	// PINFile holds the PIN, mode 0600. Empty: it is asked for on the terminal.
+	// PINFile holds the PIN, mode 0600.
 	PINFile string `mapstructure:"pin_file"`
+	// PINDescriptor is an open file descriptor, 3 or above, that the PIN is
+	// read from once. One of the two; neither: it is asked for on the
+	// terminal.
+	PINDescriptor int `mapstructure:"pin_descriptor"`
 	// Sessions is the size of the pool, 1 to 64; 0 means one for each CPU.
 	Sessions int `mapstructure:"sessions"`
 	// SoftHSM is the path of softhsm2.conf, where the module is SoftHSM.
@@ -45,6 +49,9 @@ func (h *HSM) validate(key, base string) error {
 	}
 	if h.Sessions < 0 || h.Sessions > 64 {
 		return invalid(key+".sessions", "want 0 to 64, got %d", h.Sessions)
+	}
+	if h.PINDescriptor != 0 && (h.PINDescriptor < 3 || h.PINFile != "") {
+		return invalid(key+".pin_descriptor", "want 3 or above, and no pin_file beside it")
 	}
 	h.PINFile, h.SoftHSM = under(base, h.PINFile), under(base, h.SoftHSM)
 	return nil

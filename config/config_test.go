@@ -66,6 +66,8 @@ func TestAuthorityRefusesWhatNobodyMeant(t *testing.T) {
 		"an environment that does not exist":  {"environment: test", "environment: staging", "environment"},
 		"a weak card key":                     {"rsa: [2048]", "rsa: [1024]", "card_keys.rsa"},
 		"no card key at all":                  {"rsa: [2048]", "rsa: []", "card_keys"},
+		"a PIN in two places":                 {"pin_file: authority.pin", "pin_file: authority.pin, pin_descriptor: 3", "pin_descriptor"},
+		"a PIN from standard input":           {"pin_file: authority.pin", "pin_descriptor: 0x1", "pin_descriptor"},
 		"lists that lapse between two others": {"validity: 144h", "validity: 30h", "lists.validity"},
 		"a responder behind TLS":              {"ocsp: http:", "ocsp: https:", "certificates.ocsp"},
 		"no ledger":                           {"ledger: ledger.db\n", "", "ledger"},

@@ -42,16 +42,6 @@ var algorithms = map[Algorithm]parameters{
 		oid: []byte{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}}, // secp384r1, 1.3.132.0.34
 }
 
-// ParseAlgorithm is the inverse of String: "rsa-2048", "rsa-3072", "rsa-4096", "p-256" or "p-384".
-func ParseAlgorithm(name string) (Algorithm, error) {
-	for alg, p := range algorithms {
-		if p.name == name {
-			return alg, nil
-		}
-	}
-	return 0, fmt.Errorf("key algorithm %q is not one of rsa-2048, rsa-3072, rsa-4096, p-256, p-384", name)
-}
-
 // String returns the name that configurations use.
 func (a Algorithm) String() string {
 	p, ok := algorithms[a]

@@ -13,17 +13,8 @@ import (
 	"cpsca/hsm"
 )
 
-// ErrNoSoftHSM says that the SoftHSM module is not installed; test with errors.Is.
-var ErrNoSoftHSM = errors.New("SoftHSM module not installed (Debian package softhsm2)")
-
-// softHSMModules are the places where distributions put the library.
-var softHSMModules = []string{
-	"/usr/lib/softhsm/libsofthsm2.so",
-	"/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-	"/usr/lib64/softhsm/libsofthsm2.so",
-	"/usr/local/lib/softhsm/libsofthsm2.so",
-}
+// findSoftHSM is replaced by the test of what happens where it is not installed.
+var findSoftHSM = hsm.FindSoftHSM
 
 // SoftHSM is a folder of software tokens. SoftHSM reads its configuration when the module is initialised, once per
 // process, so a process uses one at a time, and makes it before it opens any token.
@@ -35,46 +26,21 @@ type SoftHSM struct {
 
 // NewSoftHSM writes softhsm2.conf into dir, which it makes if need be, and points SOFTHSM2_CONF of this process to it.
 // Tokens that are in dir already stay. dir is made absolute; the format of the file allows no "=" and no line break in
-// it. ErrNoSoftHSM if the module is not installed.
+// it. hsm.ErrNoSoftHSM if the module is not installed.
 func NewSoftHSM(dir string) (*SoftHSM, error) {
-	module, err := softHSMModule()
+	module, err := findSoftHSM()
 	if err != nil {
 		return nil, err
 	}
-	dir, err = filepath.Abs(dir)
+	path, err := hsm.WriteSoftHSM(dir)
 	if err != nil {
-		return nil, fmt.Errorf("preparing SoftHSM: %w", err)
-	}
-	if strings.ContainsAny(dir, "=\r\n") {
-		return nil, fmt.Errorf("preparing SoftHSM: its configuration cannot name the folder %q", dir)
-	}
-	tokens := filepath.Join(dir, "tokens")
-	err = os.MkdirAll(tokens, 0o700)
-	if err != nil {
-		return nil, fmt.Errorf("preparing SoftHSM: %w", err)
-	}
-	configuration := "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
-	path := filepath.Join(dir, "softhsm2.conf")
-	err = os.WriteFile(path, []byte(configuration), 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("preparing SoftHSM: %w", err)
+		return nil, err
 	}
 	err = os.Setenv("SOFTHSM2_CONF", path)
 	if err != nil {
 		return nil, fmt.Errorf("preparing SoftHSM: %w", err)
 	}
-	return &SoftHSM{Module: module, dir: dir}, nil
-}
-
-// softHSMModule finds the library.
-func softHSMModule() (string, error) {
-	for _, path := range softHSMModules {
-		_, err := os.Stat(path)
-		if err == nil {
-			return path, nil
-		}
-	}
-	return "", ErrNoSoftHSM
+	return &SoftHSM{Module: module, dir: filepath.Dir(path)}, nil
 }
 
 // Token makes a new token of that label, with a random PIN in the file LABEL.pin (mode 0600) of the folder, and
@@ -135,7 +101,7 @@ func SoftHSMForTest(t TB) *SoftHSM {
 		if err != nil {
 			_ = os.RemoveAll(dir)
 		}
-		if errors.Is(err, ErrNoSoftHSM) && os.Getenv("CPSCA_TEST_STRICT") != "1" {
+		if errors.Is(err, hsm.ErrNoSoftHSM) && os.Getenv("CPSCA_TEST_STRICT") != "1" {
 			t.Skip(err)
 		}
 		if err != nil {

@@ -70,9 +70,8 @@ func (v *verdict) Skip(...any)    { *v = "skipped"; panic(v) }
 func (v *verdict) Fatal(...any)   { *v = "failed"; panic(v) }
 
 func TestAMissingModuleSkipsUnlessStrict(t *testing.T) {
-	installed := softHSMModules
-	softHSMModules = nil
-	defer func() { softHSMModules = installed }()
+	findSoftHSM = func() (string, error) { return "", hsm.ErrNoSoftHSM }
+	defer func() { findSoftHSM = hsm.FindSoftHSM }()
 	for strict, want := range map[string]verdict{"": "skipped", "0": "skipped", "1": "failed"} {
 		t.Setenv("CPSCA_TEST_STRICT", strict)
 		var got verdict

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"cpsca/cmd/internal/founding"
+	"cpsca/hsm"
 	"cpsca/officer"
 
 	"github.com/spf13/cobra"
@@ -146,12 +147,12 @@ func (s *session) tokenCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			var err error
 			if module == "" {
-				module, err = founding.FindModule()
+				module, err = hsm.FindSoftHSM()
 				if err != nil {
 					return err
 				}
 			}
-			softhsm, err := founding.SoftHSM(folder)
+			softhsm, err := hsm.WriteSoftHSM(folder)
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"cpsca/cmd/internal/founding"
+	"cpsca/hsm"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -27,7 +27,7 @@ func TestVerbsThatNeedNobody(t *testing.T) {
 }
 
 func TestVerbsOfAHouse(t *testing.T) {
-	_, err := founding.FindModule()
+	_, err := hsm.FindSoftHSM()
 	if err != nil && os.Getenv("CPSCA_TEST_STRICT") != "1" {
 		t.Skip("SoftHSM is not installed; `make test` installs it")
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cpsca/hsm"
 	"cpsca/store"
 )
 
@@ -15,7 +16,7 @@ import (
 // a process of its own, is left out.
 func plan(t *testing.T, preset Preset) Plan {
 	t.Helper()
-	_, err := FindModule()
+	_, err := hsm.FindSoftHSM()
 	if err != nil && os.Getenv("CPSCA_TEST_STRICT") != "1" {
 		t.Skip("SoftHSM is not installed; `make test` installs it")
 	}

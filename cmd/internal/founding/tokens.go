@@ -16,9 +16,6 @@ import (
 	"cpsca/store"
 )
 
-// ErrNoModule: SoftHSM is not installed.
-var ErrNoModule = errors.New("the SoftHSM library is not installed (Debian package softhsm2)")
-
 // feedKey is the label of the key that signs the heads of the feed.
 const feedKey = "feed"
 
@@ -31,31 +28,20 @@ const (
 	statusTokens    = "status-hsm"
 )
 
-// FindModule looks for the SoftHSM library where distributions install it.
-func FindModule() (string, error) {
-	for _, pattern := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/*/softhsm/libsofthsm2.so", "/usr/lib64/*/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
-		found, err := filepath.Glob(pattern)
-		if err == nil && len(found) > 0 {
-			return found[0], nil
-		}
-	}
-	return "", ErrNoModule
-}
-
 func (f *founder) tokens(ctx context.Context) error {
 	var err error
 	f.module = f.plan.Module
 	if f.module == "" {
-		f.module, err = FindModule()
+		f.module, err = hsm.FindSoftHSM()
 		if err != nil {
 			return err
 		}
 	}
-	softhsm, err := SoftHSM(f.path(authorityTokens))
+	softhsm, err := hsm.WriteSoftHSM(f.path(authorityTokens))
 	if err != nil {
 		return err
 	}
-	rootSoftHSM, err := SoftHSM(f.path(rootTokens))
+	rootSoftHSM, err := hsm.WriteSoftHSM(f.path(rootTokens))
 	if err != nil {
 		return err
 	}
@@ -113,30 +99,6 @@ func (f *founder) takeRootAway(context.Context) error {
 		}
 	}
 	return nil
-}
-
-// SoftHSM writes a softhsm2.conf for the tokens of a folder and returns its
-// path. A folder that has one keeps it.
-func SoftHSM(folder string) (string, error) {
-	tokens := filepath.Join(folder, "tokens")
-	err := os.MkdirAll(tokens, 0o700)
-	if err != nil {
-		return "", fmt.Errorf("making the token folder: %w", err)
-	}
-	path := filepath.Join(folder, "softhsm2.conf")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return path, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("configuring SoftHSM: %w", err)
-	}
-	_, err = fmt.Fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n", tokens)
-	err = errors.Join(err, file.Close())
-	if err != nil {
-		return "", fmt.Errorf("configuring SoftHSM: %w", err)
-	}
-	return path, nil
 }
 
 // CreateToken initialises a token and writes its random PIN to a new file of

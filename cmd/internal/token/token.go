@@ -27,9 +27,12 @@ func Settings(c config.HSM) (hsm.Config, error) {
 			return hsm.Config{}, fmt.Errorf("pointing SoftHSM to its configuration: %w", err)
 		}
 	}
-	pin := hsm.PINFile(c.PINFile)
-	if c.PINFile == "" {
-		pin = hsm.PINPrompt(func() ([]byte, error) { return ask(c.Token) })
+	pin := hsm.PINPrompt(func() ([]byte, error) { return ask(c.Token) })
+	switch {
+	case c.PINFile != "":
+		pin = hsm.PINFile(c.PINFile)
+	case c.PINDescriptor != 0:
+		pin = hsm.PINDescriptor(c.PINDescriptor)
 	}
 	return hsm.Config{Module: c.Module, Token: c.Token, PIN: pin, Sessions: c.Sessions}, nil
 }
