@@ -1,7 +1,8 @@
 # make run   a whole authority from nothing, with a hundred demonstration cards
 # make demo  the same as a story with an end; report in var/demo/report.md
 # make test  everything, nothing skipped
-.PHONY: run demo test race lint fuzz golden build setup clean
+# make soak  thousands of kills, power cuts and disk faults; goes on where it was stopped
+.PHONY: run demo test soak race lint fuzz golden build setup clean
 
 GO ?= go
 PROGRAMS := cpsca cpsca-authority cpsca-status
@@ -17,6 +18,9 @@ demo: setup build
 test: setup
 	$(GO) vet ./...
 	CPSCA_TEST_STRICT=1 $(GO) test -timeout 20m ./...
+
+soak: setup
+	CPSCA_SOAK=$(CURDIR)/var/soak CPSCA_TEST_STRICT=1 $(GO) test -count=1 -timeout 60m -v -run '^Test(KilledAtAnyInstant|PowerCut|DiskFault)' ./endtoend
 
 race: setup
 	CPSCA_TEST_STRICT=1 $(GO) test -race -timeout 60m ./...

@@ -35,7 +35,13 @@ type intent struct {
 // intents reads the intents of cards beside whoever writes the ledger.
 func (h *house) intents(t *testing.T) []intent {
 	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+h.path("ledger.db")+"?mode=ro&_busy_timeout=10000")
+	return intentsIn(t, h.path("ledger.db"))
+}
+
+// intentsIn reads the intents of cards in the ledger at a path.
+func intentsIn(t *testing.T, path string) []intent {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro&_busy_timeout=10000")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func until(t *testing.T, within time.Duration, what string, done func() bool) ti
 	began := time.Now()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
