@@ -105,8 +105,8 @@ func TestACancellationUnderTheSignatureAbandonsTheAttempt(t *testing.T) {
 	if len(cards) != 1 || cards[0].State != card.Cancelled || len(must(h.db.CertificatesOf(t.Context(), cards[0].ID))(t)) != 0 {
 		t.Errorf("the cancelled order has %+v", cards)
 	}
-	if n := h.rows("SELECT COUNT(*) FROM intents WHERE order_id = $1 AND state = 'abandoned'", string(gone.ID)); n != 2 {
-		t.Errorf("%d intents are abandoned, want 2", n)
+	if n := h.rows("SELECT COUNT(*) FROM attempts WHERE order_id = $1 AND state = 'abandoned'", string(gone.ID)); n != 1 {
+		t.Errorf("%d attempts are abandoned, want 1", n)
 	}
 	if n := h.rows(`SELECT COUNT(*) FROM intents i JOIN revocations r ON r.issuer = i.issuer AND r.serial = i.serial
 		WHERE i.order_id = $1 AND r.status = 'revoked'`, string(gone.ID)); n != 2 {

@@ -180,7 +180,7 @@ func (h *house) rows(query string, args ...any) int {
 // the disk.
 func (h *house) law() {
 	h.t.Helper()
-	certificates := ` FROM certificates c JOIN cards k ON k.id = c.card_id LEFT JOIN revocations r ON r.issuer = c.issuer AND r.serial = c.serial WHERE `
+	certificates := ` FROM certificates c JOIN cards k ON k.id = c.card_id JOIN intents i ON i.number = c.intent LEFT JOIN revocations r ON r.issuer = i.issuer AND r.serial = i.serial WHERE `
 	for broken, query := range map[string]string{
 		"a holder has two live cards":    "SELECT COUNT(*) FROM (SELECT 1 FROM cards WHERE state IN ('active', 'held') GROUP BY holder, profession, form HAVING COUNT(*) > 1)",
 		"a holder has two waiting cards": "SELECT COUNT(*) FROM (SELECT 1 FROM cards WHERE state IN ('ordered', 'personalised', 'dispatched') GROUP BY holder, profession, form HAVING COUNT(*) > 1)",

@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -109,11 +110,14 @@ func move(decide func() error) error {
 
 func (d *Desk) now() time.Time { return d.config.Now().UTC().Truncate(time.Millisecond) }
 
-// newOrder draws an order's name and challenges.
+// newOrder draws an order's name and challenges. A name begins with the second
+// in which it was drawn, so that what a ledger files by order lies together as it
+// came; what follows is random, and enough that no two are alike.
 func newOrder(o card.Order) card.Order {
-	var name [10]byte
+	var name [15]byte
 	_, _ = rand.Read(name[:]) // never fails: crypto/rand ends the process instead
-	o.ID = card.OrderID(strings.ToLower(base32.StdEncoding.EncodeToString(name[:])))
+	binary.BigEndian.PutUint32(name[:4], uint32(o.Created.Unix()))
+	o.ID = card.OrderID(strings.ToLower(base32.HexEncoding.EncodeToString(name[:])))
 	o.State = card.OrderOpen
 	o.Challenges = make(map[card.Use]string, len(card.Uses))
 	for _, use := range card.Uses {

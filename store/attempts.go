@@ -14,12 +14,13 @@ func (t *transaction) intent(i *card.Intent) error {
 	if i.Order != "" {
 		order, attempt = string(i.Order), i.Attempt
 	}
-	err := t.add(intents, i.Issuer, i.Serial, order, attempt, i.Use, i.Subject, i.Profile.Name, i.Profile.Version, i.Profile.Hash,
-		i.Key, i.NotBefore, i.NotAfter, i.TBS, t.db.epoch, "intent")
+	t.intents++
+	err := t.add(intents, t.intents, i.Issuer, i.Serial, order, attempt, i.Use, i.Subject, i.Profile.Name, i.Profile.Version, i.Profile.Hash,
+		i.Key, i.NotBefore, i.NotAfter, i.TBS, t.db.epoch)
 	if err != nil {
 		return err
 	}
-	return t.publish(target{i.Issuer, i.Serial, i.NotAfter}, card.StatusIntended, t.at, card.Unspecified)
+	return t.publish(target{t.intents, i.Issuer, i.Serial, i.NotAfter}, card.StatusIntended, t.at, card.Unspecified)
 }
 
 // certify adds the certificate of a recorded intent.
@@ -27,7 +28,7 @@ func (t *transaction) certify(s target, cardID any, signature []byte) error {
 	if len(signature) == 0 {
 		return fmt.Errorf("serial %s has no signature", s.serial)
 	}
-	return t.add(certs, s.issuer, s.serial, cardID, signature, t.at)
+	return t.add(certs, s.intent, cardID, signature, t.at)
 }
 
 // errNothing ends a change that turned out to change nothing.
@@ -61,27 +62,30 @@ func (db *DB) Abandon(ctx context.Context, actor string, given []card.Attempt) e
 	return nil
 }
 
+// abandonAttempt gives one attempt up and says how many it was: 1 or 0.
 func (t *transaction) abandonAttempt(order card.OrderID, attempt int) (int, error) {
 	n, err := t.update(attempts, "state = 'abandoned', closed = $1 WHERE order_id = $2 AND attempt = $3 AND state = 'intent'", t.at, order, attempt)
 	if err != nil || n == 0 {
 		return n, err
 	}
-	_, err = t.abandonIntents("order_id = $1 AND attempt = $2 AND state = 'intent'", string(order), attempt)
+	t.ended = append(t.ended, order)
+	_, err = t.abandonIntents("order_id = $1 AND attempt = $2", string(order), attempt)
 	return n, err
 }
 
-// abandonIntents revokes the intents of which where holds and returns how many
-// those were.
+// stillOpen is what makes an intent of the infrastructure i an open one: those
+// of cards go by the state of their attempt.
+const stillOpen = ` AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.intent = i.number)
+	AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = i.issuer AND r.serial = i.serial)`
+
+// abandonIntents gives the intents i up of which where holds: all of them are
+// open. It says how many there were.
 func (t *transaction) abandonIntents(where string, args ...any) (int, error) {
-	given, err := t.targets("SELECT issuer, serial, not_after FROM intents WHERE "+where, args...)
+	given, err := t.targets("SELECT i.number, i.issuer, i.serial, i.not_after FROM intents i WHERE "+where, args...)
 	if err != nil {
 		return 0, err
 	}
 	for _, s := range given {
-		_, err = t.update(intents, "state = 'abandoned' WHERE issuer = $1 AND serial = $2", s.issuer, s.serial)
-		if err != nil {
-			return 0, err
-		}
 		err = t.revoke(s, t.at, card.Unspecified, time.Time{}, card.CauseAbandoned)
 		if err != nil {
 			return 0, err
@@ -108,7 +112,7 @@ func (db *DB) AbandonEarlier(ctx context.Context) (int, error) {
 			}
 		}
 		t.about("recovery")
-		loose, err := t.abandonIntents("state = 'intent' AND epoch < $1", t.db.epoch)
+		loose, err := t.abandonIntents("i.order_id IS NULL AND i.epoch < $1"+stillOpen, t.db.epoch)
 		if err != nil {
 			return err
 		}

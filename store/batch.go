@@ -38,21 +38,31 @@ func (t *table) insertion(n int) string {
 // the others of its table, by flush. Who reads a table, or wants the refusal
 // of its indexes, before the decision uses insert.
 func (t *transaction) add(tab *table, values ...any) error {
-	values, err := columnValues(values)
+	err := t.stage(tab, values...)
 	if err != nil {
-		return fmt.Errorf("inserting into %s: %w", tab.name, err)
+		return err
 	}
+	staged := t.pending[tab]
+	return t.commitTo(tab, staged[len(staged)-len(values):])
+}
+
+// stage keeps a row to be written with others.
+func (t *transaction) stage(tab *table, values ...any) error {
 	if t.pending == nil {
 		t.pending = make(map[*table][]any)
 	}
-	t.pending[tab] = append(t.pending[tab], values...)
-	return t.commitTo(tab, values)
+	var err error
+	t.pending[tab], err = appendColumnValues(t.pending[tab], values)
+	if err != nil {
+		return fmt.Errorf("inserting into %s: %w", tab.name, err)
+	}
+	return nil
 }
 
 // flush writes the rows that were added. The order of protected is one in
 // which what is referred to comes first.
 func (t *transaction) flush() error {
-	for _, tab := range protected {
+	for _, tab := range append(protected[:len(protected):len(protected)], feedTable) {
 		err := t.write(tab, t.pending[tab])
 		if err != nil {
 			return err
@@ -81,16 +91,20 @@ func (t *transaction) write(tab *table, values []any) error {
 // repeats its last value, so that few statements are compiled.
 var lists = [...]int{1, 4, 16, 64, 256}
 
+// padded is the length of the list that n values are written in.
+func padded(n int) int {
+	for _, length := range lists {
+		if n <= length {
+			return length
+		}
+	}
+	return n
+}
+
 // in writes a list of places for values and adds them to args. The values are
 // of the kinds that columns hold.
 func in[T any](args []any, values []T) (string, []any) {
-	length := len(values)
-	for _, n := range lists {
-		if length <= n {
-			length = n
-			break
-		}
-	}
+	length := padded(len(values))
 	var b strings.Builder
 	b.WriteString("IN (")
 	for i := range length {
@@ -144,23 +158,39 @@ func among[T any](t *transaction, what, statement string, values []T, scan func(
 }
 
 // changeAmong updates the rows of which a column is one of values, all
-// different: one row for each, or none of the transaction stands. assignments
-// is everything after SET and ends where the list begins; the caller commits to
-// the new rows, which it has read in this transaction.
-func changeAmong[T any](t *transaction, tab *table, assignments string, args []any, values []T) error {
-	if len(values) == 0 {
-		return nil
-	}
+// different, and files them as they are now under another column. assignments
+// is everything after SET, up to that list. All rows change, or it is
+// card.ErrStale.
+func changeAmong[T, K comparable](t *transaction, tab *table, assignments string, args []any, values []T, by string, into map[K][]any) error {
 	args, err := columnValues(args)
 	if err != nil {
 		return fmt.Errorf("updating %s: %w", tab.name, err)
 	}
 	list, args := in(args, values)
-	n, err := t.affect("UPDATE "+tab.name+" SET "+assignments+list, args...)
+	rows, err := t.query("UPDATE "+tab.name+" SET "+assignments+list+" RETURNING "+tab.list, args...)
 	if err != nil {
 		return fmt.Errorf("updating %s: %w", tab.name, refusal(err))
 	}
-	if n != int64(len(values)) {
+	n := 0
+	key := tab.at(by)
+	err = eachRow(rows, tab.name, func(rows *sql.Rows) error {
+		row, err := scanRow(rows, len(tab.columns))
+		if err != nil {
+			return err
+		}
+		k, ok := row[key].(K)
+		if !ok {
+			return fmt.Errorf("%w: %s is a %T", ErrRow, by, row[key])
+		}
+		into[k] = row
+		n++
+		return nil
+	})
+	if err != nil {
+		return refusal(err)
+	}
+	t.w.rows += int64(n)
+	if n != len(values) {
 		return fmt.Errorf("%w: %d rows of %s changed, not %d", card.ErrStale, n, tab.name, len(values))
 	}
 	return nil

@@ -226,8 +226,8 @@ func (t *transaction) cardEffect(c card.Change) error {
 	if c.Effect == card.EffectNone {
 		return nil
 	}
-	given, err := t.targets(`SELECT c.issuer, c.serial, i.not_after FROM certificates c
-		JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial WHERE c.card_id = $1`, c.Card)
+	given, err := t.targets(`SELECT i.number, i.issuer, i.serial, i.not_after FROM certificates c
+		JOIN intents i ON i.number = c.intent WHERE c.card_id = $1`, c.Card)
 	if err != nil {
 		return err
 	}
@@ -251,12 +251,13 @@ func (t *transaction) cardEffect(c card.Change) error {
 
 // target is one serial whose status changes.
 type target struct {
+	intent   int64 // its number
 	issuer   card.KeyID
 	serial   card.Serial
 	notAfter time.Time
 }
 
-// targets reads issuer, serial and notAfter of each row of a query.
+// targets reads number, issuer, serial and notAfter of each row of a query.
 func (t *transaction) targets(query string, args ...any) ([]target, error) {
 	rows, err := t.query(query, args...)
 	if err != nil {
@@ -267,7 +268,7 @@ func (t *transaction) targets(query string, args ...any) ([]target, error) {
 	for rows.Next() {
 		var s target
 		var notAfter int64
-		err = rows.Scan(octets{s.issuer[:]}, octets{s.serial[:]}, &notAfter)
+		err = rows.Scan(&s.intent, octets{s.issuer[:]}, octets{s.serial[:]}, &notAfter)
 		if err != nil {
 			return nil, fmt.Errorf("reading a serial: %w", err)
 		}

@@ -14,9 +14,9 @@ const certificateColumns = `i.issuer, i.serial, COALESCE(i.order_id, ''), COALES
 // certificate, i its intent), in the order of card.Uses.
 func certificates(ctx context.Context, q querier, where string, args ...any) ([]card.Certificate, error) {
 	rows, err := q.QueryContext(ctx, "SELECT "+certificateColumns+` FROM certificates c
-		JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial
+		JOIN intents i ON i.number = c.intent
 		LEFT JOIN cards k ON k.id = c.card_id
-		LEFT JOIN revocations r ON r.issuer = c.issuer AND r.serial = c.serial
+		LEFT JOIN revocations r ON r.issuer = i.issuer AND r.serial = i.serial
 		WHERE `+where+" ORDER BY c.recorded, i.use", args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading certificates: %w", err)
@@ -45,7 +45,7 @@ func certificates(ctx context.Context, q querier, where string, args ...any) ([]
 
 // Certificate reads a recorded certificate; card.ErrNotFound if there is none.
 func (db *DB) Certificate(ctx context.Context, issuer card.KeyID, serial card.Serial) (card.Certificate, error) {
-	found, err := certificates(ctx, db.readers, "c.issuer = $1 AND c.serial = $2", issuer[:], serial[:])
+	found, err := certificates(ctx, db.readers, "i.issuer = $1 AND i.serial = $2", issuer[:], serial[:])
 	if err != nil {
 		return card.Certificate{}, err
 	}

@@ -10,8 +10,8 @@ import (
 // logBound all the same, the change that finds it so moves the rest: then SQLite
 // begins it anew, unless somebody reads an old state.
 const (
-	logBound  = 16384 // pages of 4 KiB: 64 MiB
-	moveAfter = 8192  // rows: some 8 MiB of the log
+	logBound  = 49152 // pages of 4 KiB: 192 MiB
+	moveAfter = 65536 // rows: some 60 MiB of the log
 )
 
 // mover moves the log into the file until it is stopped.

@@ -122,7 +122,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		open += n
-		count(t, db, 0, "SELECT COUNT(*) FROM intents WHERE state = 'intent'")
+		count(t, db, 0, "SELECT COUNT(*) FROM attempts WHERE state = 'intent'")
 		checkAll(t, db)
 		err = db.Close()
 		if err != nil {
@@ -184,7 +184,7 @@ func acknowledged(t *testing.T, db *DB, said []string) {
 		case "recorded":
 			count(t, db, 2, "SELECT COUNT(*) FROM certificates c JOIN cards k ON k.id = c.card_id WHERE k.number = $1 AND k.state IN ('personalised', 'revoked')", name)
 		case "revoked":
-			count(t, db, 2, "SELECT COUNT(*) FROM certificates c JOIN cards k ON k.id = c.card_id JOIN revocations r ON r.serial = c.serial WHERE k.number = $1 AND k.state = 'revoked' AND r.status = 'revoked'", name)
+			count(t, db, 2, "SELECT COUNT(*) FROM certificates c JOIN cards k ON k.id = c.card_id JOIN intents i ON i.number = c.intent JOIN revocations r ON r.serial = i.serial WHERE k.number = $1 AND k.state = 'revoked' AND r.status = 'revoked'", name)
 			count(t, db, 1, "SELECT COUNT(*) FROM loss_reports l JOIN cards k ON k.id = l.card_id WHERE k.number = $1", name)
 		default:
 			t.Fatalf("the child said %q", line)

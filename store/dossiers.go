@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"cpsca/card"
@@ -21,7 +22,7 @@ func (db *DB) Dossiers(ctx context.Context, bureau string, ids []card.OrderID) (
 	defer func() { _ = tx.Rollback() }()
 	r := dossierReader{ctx: ctx, q: tx, byOrder: make(map[card.OrderID]*card.Dossier, len(ids)), byCard: make(map[int64]*card.Dossier, len(ids))}
 	for _, step := range []func() error{
-		func() error { return r.orders(bureau, ids) }, r.cards, r.holders, r.keys, r.intents, r.issued,
+		func() error { return r.orders(bureau, ids) }, r.cards, r.holders, r.attempted,
 	} {
 		err = step()
 		if err != nil {
@@ -88,14 +89,6 @@ func (r *dossierReader) orderIDs() []string {
 	return out
 }
 
-func (r *dossierReader) cardIDs() []int64 {
-	out := make([]int64, 0, len(r.byCard))
-	for id := range r.byCard {
-		out = append(out, id)
-	}
-	return out
-}
-
 func (r *dossierReader) holders() error {
 	ids := make([]registry.NationalID, 0, len(r.byOrder))
 	for _, d := range r.byOrder {
@@ -114,8 +107,26 @@ func (r *dossierReader) holders() error {
 	return nil
 }
 
-func (r *dossierReader) keys() error {
-	list, args := in(nil, r.cardIDs())
+// attempted reads what earlier attempts left. The first one gives a card its
+// number: without one there was none.
+func (r *dossierReader) attempted() error {
+	numbered := make(map[card.Number]*card.Dossier)
+	var ids []int64
+	var orderIDs []string
+	for _, d := range r.byOrder {
+		if d.Card.Number != "" {
+			numbered[d.Card.Number] = d
+			ids, orderIDs = append(ids, d.Card.ID), append(orderIDs, string(d.Order.ID))
+		}
+	}
+	if len(numbered) == 0 {
+		return nil
+	}
+	return errors.Join(r.keys(ids), r.intents(orderIDs), r.issued(ids, numbered))
+}
+
+func (r *dossierReader) keys(ids []int64) error {
+	list, args := in(nil, ids)
 	return each(r.ctx, r.q, "keys", "SELECT card_id, use, fingerprint FROM keys WHERE card_id "+list, args, func(rows *sql.Rows) error {
 		var id int64
 		var use card.Use
@@ -128,8 +139,8 @@ func (r *dossierReader) keys() error {
 	})
 }
 
-func (r *dossierReader) intents() error {
-	list, args := in(nil, r.orderIDs())
+func (r *dossierReader) intents(orderIDs []string) error {
+	list, args := in(nil, orderIDs)
 	return each(r.ctx, r.q, "attempts", "SELECT order_id FROM attempts WHERE state = 'intent' AND order_id "+list, args, func(rows *sql.Rows) error {
 		var id card.OrderID
 		err := rows.Scan(&id)
@@ -140,23 +151,14 @@ func (r *dossierReader) intents() error {
 	})
 }
 
-func (r *dossierReader) issued() error {
-	list, args := in(nil, r.cardIDs())
-	numbers := make(map[card.Number]*card.Dossier, len(r.byCard))
-	for _, d := range r.byCard {
-		if d.Card.Number != "" {
-			numbers[d.Card.Number] = d
-		}
-	}
-	if len(numbers) == 0 {
-		return nil
-	}
+func (r *dossierReader) issued(ids []int64, numbered map[card.Number]*card.Dossier) error {
+	list, args := in(nil, ids)
 	found, err := certificates(r.ctx, r.q, "c.card_id "+list, args...)
 	if err != nil {
 		return err
 	}
 	for _, c := range found {
-		d, ok := numbers[c.Card]
+		d, ok := numbered[c.Card]
 		if !ok {
 			return fmt.Errorf("%w: a certificate of a card without a number", ErrRow)
 		}

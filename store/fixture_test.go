@@ -271,8 +271,10 @@ func checkAll(t testing.TB, db *DB) {
 		t.Fatalf("the journal: %v", err)
 	}
 	image := imageOf(t, db)
-	rows, err := db.readers.QueryContext(context.Background(), `SELECT i.issuer, i.serial, i.state, a.state, c.signature IS NOT NULL, r.status
-		FROM intents i LEFT JOIN certificates c ON c.issuer = i.issuer AND c.serial = i.serial
+	rows, err := db.readers.QueryContext(context.Background(), `SELECT i.issuer, i.serial,
+		CASE WHEN c.signature IS NOT NULL THEN 'recorded' WHEN r.cause = 'abandoned' THEN 'abandoned' ELSE 'intent' END,
+		a.state, c.signature IS NOT NULL, r.status
+		FROM intents i LEFT JOIN certificates c ON c.intent = i.number
 		LEFT JOIN attempts a ON a.order_id = i.order_id AND a.attempt = i.attempt
 		LEFT JOIN revocations r ON r.issuer = i.issuer AND r.serial = i.serial`)
 	if err != nil {
@@ -304,7 +306,7 @@ func checkAll(t testing.TB, db *DB) {
 		}
 	}
 	count(t, db, n, "SELECT COUNT(DISTINCT serial) FROM feed")
-	count(t, db, 0, "SELECT COUNT(*) FROM certificates c WHERE NOT EXISTS (SELECT 1 FROM intents i WHERE i.issuer = c.issuer AND i.serial = c.serial)")
+	count(t, db, 0, "SELECT COUNT(*) FROM certificates c WHERE NOT EXISTS (SELECT 1 FROM intents i WHERE i.number = c.intent)")
 	count(t, db, 0, "SELECT COUNT(*) FROM revocations c WHERE NOT EXISTS (SELECT 1 FROM intents i WHERE i.issuer = c.issuer AND i.serial = c.serial)")
 	count(t, db, 0, "SELECT COUNT(*) FROM cards WHERE state NOT IN ('ordered', 'cancelled', 'spoiled') AND (number IS NULL OR expires IS NULL)")
 }

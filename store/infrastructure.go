@@ -102,17 +102,13 @@ func (t *transaction) bindInfrastructureKey(i card.Intent, renewal bool) error {
 func (db *DB) RecordInfrastructure(ctx context.Context, actor string, i card.Intent, signature []byte) error {
 	return db.change(ctx, ordinary, func(t *transaction) error {
 		t.about("certificate " + i.Serial.String())
-		n, err := t.update(intents, "state = 'recorded' WHERE issuer = $1 AND serial = $2 AND order_id IS NULL AND state = 'intent' AND epoch = $3",
-			i.Issuer, i.Serial, t.db.epoch)
+		recorded, err := t.targets(`SELECT i.number, i.issuer, i.serial, i.not_after FROM intents i
+			WHERE i.issuer = $1 AND i.serial = $2 AND i.order_id IS NULL AND i.epoch = $3`+stillOpen, i.Issuer[:], i.Serial[:], t.db.epoch)
 		if err != nil {
 			return err
 		}
-		if n != 1 || i.Order != "" {
+		if len(recorded) != 1 || i.Order != "" {
 			return fmt.Errorf("%w: serial %s is not an open intent", card.ErrStale, i.Serial)
-		}
-		recorded, err := t.targets("SELECT issuer, serial, not_after FROM intents WHERE issuer = $1 AND serial = $2", i.Issuer[:], i.Serial[:])
-		if err != nil {
-			return err
 		}
 		err = t.certify(recorded[0], nil, signature)
 		if err != nil {
@@ -131,7 +127,7 @@ func (db *DB) RecordInfrastructure(ctx context.Context, actor string, i card.Int
 func (db *DB) AbandonInfrastructure(ctx context.Context, actor string, i card.Intent) error {
 	err := db.change(ctx, urgent, func(t *transaction) error {
 		t.about("certificate " + i.Serial.String())
-		n, err := t.abandonIntents("issuer = $1 AND serial = $2 AND order_id IS NULL AND state = 'intent'", i.Issuer[:], i.Serial[:])
+		n, err := t.abandonIntents("i.issuer = $1 AND i.serial = $2 AND i.order_id IS NULL"+stillOpen, i.Issuer[:], i.Serial[:])
 		if err != nil {
 			return err
 		}

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cpsca/card"
 )
@@ -15,11 +17,20 @@ import (
 // does not touch the others. The second result is an error of the whole chunk:
 // then nothing stands.
 func (db *DB) Intend(ctx context.Context, chunk []card.Attempt) ([]error, error) {
-	answers, err := db.intend(ctx, chunk, (*transaction).intendAll)
-	if refused(err) {
-		// The unique indexes have the last word: one of them refused what was
-		// admitted. Nothing stands, and the attempts are tried one by one.
-		answers, err = db.intend(ctx, chunk, (*transaction).intendEach)
+	if len(chunk) == 0 {
+		return nil, nil
+	}
+	// Nearly every chunk is of new cards, numbers and keys: then nothing is asked
+	// and the unique indexes answer. What they refuse is asked about, attempt by
+	// attempt; they have the last word all the same, and what they refuse then is
+	// tried alone.
+	var answers []error
+	var err error
+	for _, how := range []func(*transaction, []card.Attempt, []error) error{(*transaction).intendNew, (*transaction).intendAll, (*transaction).intendEach} {
+		answers, err = db.intend(ctx, chunk, how)
+		if !refused(err) {
+			break
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("recording intents: %w", err)
@@ -49,8 +60,12 @@ func (db *DB) intend(ctx context.Context, chunk []card.Attempt, how func(*transa
 // a full disk, is about the whole chunk.
 var refusals = [...]error{
 	card.ErrOrderUnknown, card.ErrOrderClosed, card.ErrOrderBound, card.ErrInFlight,
-	card.ErrKeyKnown, card.ErrNumberTaken, card.ErrSerialTaken,
+	card.ErrKeyKnown, card.ErrNumberTaken, card.ErrSerialTaken, errNotNew,
 }
+
+// errNotNew says that a chunk holds something else than first attempts at
+// open orders.
+var errNotNew = errors.New("the attempts are not all first ones")
 
 func refused(err error) bool {
 	for _, r := range refusals {
@@ -75,7 +90,8 @@ func (t *transaction) intendEach(chunk []card.Attempt, answers []error) error {
 	return nil
 }
 
-// intendAll adds what of a chunk may stand and answers the rest.
+// intendAll opens the attempts of a chunk after asking about all of them what
+// they could collide with.
 func (t *transaction) intendAll(chunk []card.Attempt, answers []error) error {
 	known, err := t.standing(chunk)
 	if err != nil {
@@ -87,7 +103,33 @@ func (t *transaction) intendAll(chunk []card.Attempt, answers []error) error {
 		if answers[i] != nil {
 			continue
 		}
-		err = t.intendOne(a, known)
+		o, err := t.opening(a, known)
+		if err != nil {
+			return err
+		}
+		err = t.intendOne(a, o, known.keys)
+		if err != nil {
+			return err
+		}
+		known.add(a)
+	}
+	return nil
+}
+
+// intendNew opens the attempts of a chunk of which each is the first at its
+// order; errNotNew if one is not.
+func (t *transaction) intendNew(chunk []card.Attempt, _ []error) error {
+	numbered, err := t.numberAll(chunk)
+	if err != nil {
+		return err
+	}
+	for i := range chunk {
+		a := &chunk[i]
+		row := numbered[a.Card]
+		if row == nil || row[cards.at("order_id")] != string(a.Order) {
+			return errNotNew
+		}
+		err = t.intendOne(a, opening{attempt: 1, card: row}, nil)
 		if err != nil {
 			return err
 		}
@@ -95,59 +137,107 @@ func (t *transaction) intendAll(chunk []card.Attempt, answers []error) error {
 	return nil
 }
 
-// intendOne writes an attempt that was admitted.
-func (t *transaction) intendOne(a *card.Attempt, known *standing) error {
+// numberAll gives the cards of a chunk their numbers, if every one of them is
+// waiting for one, and returns their rows.
+func (t *transaction) numberAll(chunk []card.Attempt) (map[int64][]any, error) {
+	var b strings.Builder
+	b.WriteString("UPDATE cards SET number = given.column2 FROM (VALUES ")
+	args := make([]any, 0, 2*len(chunk))
+	for i := range padded(len(chunk)) {
+		a := &chunk[min(i, len(chunk)-1)]
+		args = append(args, a.Card, string(a.Number))
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "(CAST($%d AS BIGINT), $%d)", 2*i+1, 2*i+2)
+	}
+	b.WriteString(`) AS given WHERE cards.id = given.column1 AND cards.number IS NULL AND cards.state = 'ordered'
+		AND EXISTS (SELECT 1 FROM orders o WHERE o.id = cards.order_id AND o.state = 'open') RETURNING `)
+	b.WriteString(cards.qualified())
+	rows, err := t.query(b.String(), args...)
+	if err != nil {
+		return nil, fmt.Errorf("numbering cards: %w", refusal(err))
+	}
+	numbered := make(map[int64][]any, len(chunk))
+	err = eachRow(rows, "cards", func(rows *sql.Rows) error {
+		row, err := scanRow(rows, len(cards.columns))
+		if err != nil {
+			return err
+		}
+		id, _ := row[cards.at("id")].(int64)
+		numbered[id] = row
+		return nil
+	})
+	t.w.rows += int64(len(numbered))
+	if err != nil {
+		return nil, refusal(err)
+	}
+	if len(numbered) != len(chunk) {
+		return nil, errNotNew
+	}
+	return numbered, nil
+}
+
+// opening is how an attempt begins.
+type opening struct {
+	attempt int
+	card    []any // the row of the card as numbered by this attempt; nil if it has its number from an earlier one
+}
+
+// opening numbers the next attempt at an order, and its card for ever if it has
+// no number.
+func (t *transaction) opening(a *card.Attempt, known *standing) (opening, error) {
+	c := known.cards[a.Card]
+	if c.number != "" {
+		return opening{attempt: c.attempts + 1}, nil
+	}
+	n, err := t.affect("UPDATE cards SET number = $1 WHERE id = $2 AND number IS NULL", string(a.Number), a.Card)
+	if err != nil {
+		return opening{}, fmt.Errorf("numbering a card: %w", refusal(err))
+	}
+	if n != 1 {
+		return opening{}, fmt.Errorf("%w: the card of order %s is gone", card.ErrStale, a.Order)
+	}
+	c.row[cards.at("number")] = string(a.Number)
+	return opening{attempt: c.attempts + 1, card: c.row}, nil
+}
+
+// intendOne opens one attempt. known are keys that the ledger holds already.
+func (t *transaction) intendOne(a *card.Attempt, o opening, known map[card.Fingerprint]bond) error {
 	if len(a.Intents) == 0 {
 		return fmt.Errorf("the attempt at order %s has no intents", a.Order)
 	}
 	t.about("order " + string(a.Order))
 	t.leaves[len(t.leaves)-1].grounds = a.Grounds
-	c := known.cards[a.Card]
-	c.attempts++
-	c.open = true
-	a.Attempt = c.attempts
+	a.Attempt = o.attempt
 	err := t.add(attempts, a.Order, a.Attempt, a.Card, a.Requester, t.db.epoch, "intent", t.at, nil)
 	if err != nil {
 		return err
 	}
-	if c.number == "" {
-		err = t.number(c, a)
+	if o.card != nil {
+		err = t.commitTo(cards, o.card)
 		if err != nil {
 			return err
 		}
-		known.numbers[a.Number] = true
 	}
 	for i := range a.Intents {
 		intent := &a.Intents[i]
 		intent.Order, intent.Attempt = a.Order, a.Attempt
-		owner := bond{a.Card, intent.Use}
-		_, bound := known.keys[intent.Key]
+		_, bound := known[intent.Key]
 		if !bound {
-			known.keys[intent.Key], known.bonds[owner] = owner, true
 			err = t.add(keys, intent.Key, a.Card, intent.Use, t.at)
 			if err != nil {
 				return err
 			}
 		}
-		known.serials[name{intent.Issuer, intent.Serial}] = true
 		err = t.intent(intent)
 		if err != nil {
 			return err
 		}
 	}
+	if t.opened == nil {
+		t.opened = make(map[card.OrderID]underway)
+	}
+	t.opened[a.Order] = remember(a, t.intents)
 	return nil
-}
-
-// number gives a card its number for ever.
-func (t *transaction) number(c *standingCard, a *card.Attempt) error {
-	n, err := t.affect("UPDATE cards SET number = $1 WHERE id = $2 AND number IS NULL", string(a.Number), a.Card)
-	if err != nil {
-		return fmt.Errorf("numbering a card: %w", refusal(err))
-	}
-	if n != 1 {
-		return fmt.Errorf("%w: the card of order %s is gone", card.ErrStale, a.Order)
-	}
-	c.number = a.Number
-	c.row[cards.at("number")] = string(a.Number)
-	return t.commitTo(cards, c.row)
 }

@@ -19,6 +19,13 @@ func (t *transaction) decide(actor, action string) error {
 	if err != nil {
 		return err
 	}
+	if t.feed != t.w.feed {
+		t.about("feed")
+		err = t.commitTo(feedEnds, []any{int64(t.feed.sequence), t.feed.hash[:]})
+		if err != nil {
+			return err
+		}
+	}
 	event := audit.Event{Sequence: t.journal.Sequence + 1, Time: t.at, Actor: actor, Action: action, Previous: t.journal.Hash}
 	commitments := make([]audit.Digest, len(t.leaves))
 	opened := make([]audit.Leaf, len(t.leaves))
@@ -119,6 +126,10 @@ func verify(ctx context.Context, tx *sql.Tx, progress func(done, all int64)) (Jo
 			return v.report, err
 		}
 	}
+	err = v.compareFeed()
+	if err != nil {
+		return v.report, err
+	}
 	for name := range v.last {
 		return v.report, fmt.Errorf("%w: %s is missing", ErrRow, plain(name))
 	}
@@ -141,6 +152,10 @@ func (v *verification) note(l audit.Leaf) error {
 		return fmt.Errorf("%w: it is filed under another subject", audit.ErrLeaf)
 	}
 	for _, row := range text.Rows {
+		if bytes.HasPrefix(row, []byte(feedEnds.labels[0])) {
+			v.feedEnd = row
+			continue
+		}
 		name, err := rowName(row)
 		if err != nil {
 			return err

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
-	"errors"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -24,183 +22,159 @@ func (db *DB) Record(ctx context.Context, signed []card.Signed, gate card.Gate) 
 		return nil
 	}
 	return db.change(ctx, ordinary, func(t *transaction) error {
-		w, err := t.workpieces(signed)
+		r, err := t.changeStates(signed)
 		if err != nil {
 			return err
 		}
 		for i := range signed {
-			err = t.record(&signed[i], w, gate)
+			err = t.record(&signed[i], r, gate)
 			if err != nil {
 				return err
 			}
-		}
-		err = t.changeStates(w)
-		if err != nil {
-			return err
 		}
 		return t.decide(signed[0].Requester, "record")
 	})
 }
 
-// workpieces are the rows that a chunk of signed attempts is about, as the
-// ledger holds them, and those of them whose state is to change.
-type workpieces struct {
-	attempts map[string][]any // open, by order
-	intents  map[name][]any   // open
-	open     map[string]int   // how many of intents each order has
-	cards    map[int64][]any
-	orders   map[string][]any
-
-	orderIDs []string
-	serials  map[card.KeyID][][]byte
-	expiring map[time.Time][]int64 // cards, by when they expire
+// intended is what the writer remembers of an intent until its attempt ends, so
+// that the ledger need not be asked for what it was just told.
+type intended struct {
+	number   int64
+	issuer   card.KeyID
+	serial   card.Serial
+	notAfter time.Time
+	tbs      [sha256.Size]byte
 }
 
-// workpieces reads what the ledger says of a chunk with a question for each
-// table.
-func (t *transaction) workpieces(signed []card.Signed) (*workpieces, error) {
-	w := &workpieces{
-		attempts: make(map[string][]any, len(signed)), intents: make(map[name][]any, 2*len(signed)), open: make(map[string]int, len(signed)),
-		cards: make(map[int64][]any, len(signed)), orders: make(map[string][]any, len(signed)),
-		serials: make(map[card.KeyID][][]byte), expiring: make(map[time.Time][]int64),
+// underway is an open attempt of this epoch.
+type underway struct {
+	attempt int
+	card    int64
+	intents []intended
+}
+
+// remember is called when the intents of an attempt were numbered, the last of
+// them with last.
+func remember(a *card.Attempt, last int64) underway {
+	u := underway{attempt: a.Attempt, card: a.Card, intents: make([]intended, len(a.Intents))}
+	for i := range a.Intents {
+		intent := &a.Intents[i]
+		// As the ledger gives it back, in whole milliseconds.
+		notAfter := time.UnixMilli(intent.NotAfter.UnixMilli()).UTC()
+		u.intents[i] = intended{last - int64(len(a.Intents)-1-i), intent.Issuer, intent.Serial, notAfter, sha256.Sum256(intent.TBS)}
 	}
-	ids := make([]int64, len(signed))
-	orderIDs := make([]string, len(signed))
-	for i, s := range signed {
-		ids[i], orderIDs[i] = s.Card, string(s.Order)
+	return u
+}
+
+// holds refuses certificates that are not those intended.
+func (u *underway) holds(s *card.Signed) error {
+	if u.attempt != s.Attempt.Attempt || u.card != s.Card {
+		return fmt.Errorf("%w: attempt %d at order %s is not open", card.ErrStale, s.Attempt.Attempt, s.Order)
 	}
-	err := errors.Join(
-		rowsAmong(t, attempts, "state = 'intent' AND order_id ", orderIDs, func(row []any) error {
-			id, _ := row[attempts.at("order_id")].(string)
-			w.attempts[id] = row
-			return nil
-		}),
-		rowsAmong(t, intents, "state = 'intent' AND order_id ", orderIDs, w.noteIntent),
-		rowsAmong(t, cards, "id ", ids, func(row []any) error {
-			id, _ := row[cards.at("id")].(int64)
-			w.cards[id] = row
-			return nil
-		}),
-		rowsAmong(t, orders, "id ", orderIDs, func(row []any) error {
-			id, _ := row[orders.at("id")].(string)
-			w.orders[id] = row
-			return nil
-		}),
-	)
-	return w, err
-}
-
-func (w *workpieces) noteIntent(row []any) error {
-	var n name
-	for column, into := range map[string][]byte{"issuer": n.issuer[:], "serial": n.serial[:]} {
-		err := octets{into}.Scan(row[intents.at(column)])
-		if err != nil {
-			return err
-		}
+	if len(u.intents) != len(s.Intents) {
+		return fmt.Errorf("%w: attempt %d at order %s has %d intents, not %d", card.ErrStale, s.Attempt.Attempt, s.Order, len(u.intents), len(s.Intents))
 	}
-	id, _ := row[intents.at("order_id")].(string)
-	w.intents[n] = row
-	w.open[id]++
-	return nil
-}
-
-// rowsAmong reads whole rows of which a column is one of values. where ends
-// before that list.
-func rowsAmong[T any](t *transaction, tab *table, where string, values []T, note func(row []any) error) error {
-	return among(t, tab.name, "SELECT "+tab.list+" FROM "+tab.name+" WHERE "+where, values, func(rows *sql.Rows) error {
-		row, err := scanRow(rows, len(tab.columns))
-		if err != nil {
-			return err
-		}
-		return note(row)
-	})
-}
-
-// record makes certificates of one attempt. The states of the rows it is about
-// change with those of the whole chunk, in changeStates.
-func (t *transaction) record(s *card.Signed, w *workpieces, gate card.Gate) error {
 	if len(s.Signatures) != len(s.Intents) {
 		return fmt.Errorf("order %s: %d signatures for %d intents", s.Order, len(s.Signatures), len(s.Intents))
 	}
+	for i, known := range u.intents {
+		given := &s.Intents[i]
+		if given.Issuer != known.issuer || given.Serial != known.serial {
+			return fmt.Errorf("%w: serial %s is not an intent of this attempt", card.ErrStale, given.Serial)
+		}
+		if sha256.Sum256(given.TBS) != known.tbs {
+			return fmt.Errorf("%w: serial %s was intended for another certificate", card.ErrStale, given.Serial)
+		}
+	}
+	return nil
+}
+
+// expires is when the first certificate of the attempt does.
+func (u *underway) expires() time.Time {
+	first := u.intents[0].notAfter
+	for _, i := range u.intents[1:] {
+		if i.notAfter.Before(first) {
+			first = i.notAfter
+		}
+	}
+	return first
+}
+
+// states are the rows whose state has changed, as they are now.
+type states struct {
+	attempts map[string][]any // by order
+	cards    map[int64][]any
+	orders   map[string][]any
+}
+
+// changeStates ends the attempts of a chunk, makes their cards personalised and
+// their orders fulfilled, with a statement for each table. All of them change,
+// or it is card.ErrStale.
+func (t *transaction) changeStates(signed []card.Signed) (*states, error) {
+	orderIDs := make([]string, len(signed))
+	expiring := make(map[time.Time][]int64) // cards, by when they expire
+	for i := range signed {
+		s := &signed[i]
+		open, ok := t.w.underway[s.Order]
+		if !ok {
+			return nil, fmt.Errorf("%w: attempt %d at order %s is not open", card.ErrStale, s.Attempt.Attempt, s.Order)
+		}
+		err := open.holds(s)
+		if err != nil {
+			return nil, err
+		}
+		orderIDs[i] = string(s.Order)
+		expiring[open.expires()] = append(expiring[open.expires()], s.Card)
+	}
+	r := &states{
+		attempts: make(map[string][]any, len(signed)), cards: make(map[int64][]any, len(signed)), orders: make(map[string][]any, len(signed)),
+	}
+	err := changeAmong(t, attempts, "state = 'recorded', closed = $1 WHERE state = 'intent' AND epoch = $2 AND order_id ",
+		[]any{t.at, t.db.epoch}, orderIDs, "order_id", r.attempts)
+	if err != nil {
+		return nil, err
+	}
+	for expires, ids := range expiring {
+		err = changeAmong(t, cards, "state = 'personalised', since = $1, expires = $2 WHERE state = 'ordered' AND id ",
+			[]any{t.at, expires}, ids, "id", r.cards)
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = changeAmong(t, orders, "state = 'fulfilled' WHERE state = 'open' AND id ", nil, orderIDs, "id", r.orders)
+	return r, err
+}
+
+// record adds the certificates of one attempt and commits to all that became
+// of it.
+func (t *transaction) record(s *card.Signed, r *states, gate card.Gate) error {
 	t.about("order " + string(s.Order))
-	err := t.closeAttempt(s, w)
+	err := t.commitTo(attempts, r.attempts[string(s.Order)])
 	if err != nil {
 		return err
 	}
-	var expires time.Time
-	for i := range s.Intents {
-		notAfter, err := t.recordIntent(&s.Intents[i], s, s.Signatures[i], w, gate)
+	open := t.w.underway[s.Order]
+	t.ended = append(t.ended, s.Order)
+	for i, known := range open.intents {
+		certified := target{known.number, known.issuer, known.serial, known.notAfter}
+		err = t.certify(certified, s.Card, s.Signatures[i])
 		if err != nil {
 			return err
 		}
-		if expires.IsZero() || notAfter.Before(expires) {
-			expires = notAfter
+		if gate == card.GateHold {
+			err = t.holdNew(certified, t.at, card.CauseGate)
+		} else {
+			err = t.publish(certified, card.StatusGood, t.at, card.Unspecified)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return t.personalise(s, w, expires)
-}
-
-// closeAttempt commits to the end of an open attempt of this epoch.
-func (t *transaction) closeAttempt(s *card.Signed, w *workpieces) error {
-	id := string(s.Order)
-	row, ok := w.attempts[id]
-	if !ok || row[attempts.at("attempt")] != int64(s.Attempt.Attempt) || row[attempts.at("card_id")] != s.Card || row[attempts.at("epoch")] != t.db.epoch {
-		return fmt.Errorf("%w: attempt %d at order %s is not open", card.ErrStale, s.Attempt.Attempt, s.Order)
-	}
-	if w.open[id] != len(s.Intents) {
-		return fmt.Errorf("%w: attempt %d at order %s has %d intents, not %d", card.ErrStale, s.Attempt.Attempt, s.Order, w.open[id], len(s.Intents))
-	}
-	delete(w.attempts, id) // a second time in the chunk it is not open any more
-	w.orderIDs = append(w.orderIDs, id)
-	row[attempts.at("state")], row[attempts.at("closed")] = "recorded", t.at.UnixMilli()
-	return t.commitTo(attempts, row)
-}
-
-// recordIntent adds the certificate of an open intent of the attempt and says
-// when it ends.
-func (t *transaction) recordIntent(i *card.Intent, s *card.Signed, signature []byte, w *workpieces, gate card.Gate) (time.Time, error) {
-	n := name{i.Issuer, i.Serial}
-	row, ok := w.intents[n]
-	if !ok || row[intents.at("order_id")] != string(s.Order) || row[intents.at("attempt")] != int64(s.Attempt.Attempt) {
-		return time.Time{}, fmt.Errorf("%w: serial %s is not an intent of this attempt", card.ErrStale, i.Serial)
-	}
-	notAfter, ok := row[intents.at("not_after")].(int64)
-	if !ok {
-		return time.Time{}, fmt.Errorf("%w: serial %s ends at no time", ErrRow, i.Serial)
-	}
-	tbs, _ := row[intents.at("tbs")].([]byte)
-	if !bytes.Equal(tbs, i.TBS) {
-		return time.Time{}, fmt.Errorf("%w: serial %s was intended for another certificate", card.ErrStale, i.Serial)
-	}
-	delete(w.intents, n) // a second time it is not open any more
-	w.serials[i.Issuer] = append(w.serials[i.Issuer], i.Serial[:])
-	row[intents.at("state")] = "recorded"
-	err := t.commitTo(intents, row)
-	if err != nil {
-		return time.Time{}, err
-	}
-	certified := target{i.Issuer, i.Serial, moment(&notAfter)}
-	err = t.certify(certified, s.Card, signature)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if gate == card.GateHold {
-		err = t.hold(certified, t.at, card.CauseGate)
-	} else {
-		err = t.publish(certified, card.StatusGood, t.at, card.Unspecified)
-	}
-	return certified.notAfter, err
-}
-
-// personalise commits to the step of the card and the end of its order.
-func (t *transaction) personalise(s *card.Signed, w *workpieces, expires time.Time) error {
-	row, ok := w.cards[s.Card]
-	if !ok || row[cards.at("state")] != string(card.Ordered) || row[cards.at("order_id")] != string(s.Order) {
+	row := r.cards[s.Card]
+	if row[cards.at("order_id")] != string(s.Order) {
 		return fmt.Errorf("%w: the card of order %s is not being made", card.ErrStale, s.Order)
 	}
-	w.expiring[expires] = append(w.expiring[expires], s.Card)
-	row[cards.at("state")], row[cards.at("since")], row[cards.at("expires")] = string(card.Personalised), t.at.UnixMilli(), expires.UnixMilli()
-	err := t.commitTo(cards, row)
+	err = t.commitTo(cards, row)
 	if err != nil {
 		return err
 	}
@@ -208,32 +182,5 @@ func (t *transaction) personalise(s *card.Signed, w *workpieces, expires time.Ti
 	if err != nil {
 		return err
 	}
-	row, ok = w.orders[string(s.Order)]
-	if !ok {
-		return fmt.Errorf("%w: order %s is gone", card.ErrStale, s.Order)
-	}
-	row[orders.at("state")] = string(card.OrderFulfilled)
-	return t.commitTo(orders, row)
-}
-
-// changeStates writes the states to which record committed, a statement for
-// each table. What was read is what changes, or nothing does.
-func (t *transaction) changeStates(w *workpieces) error {
-	err := changeAmong(t, attempts, "state = 'recorded', closed = $1 WHERE state = 'intent' AND order_id ", []any{t.at}, w.orderIDs)
-	if err != nil {
-		return err
-	}
-	for issuer, serials := range w.serials {
-		err = changeAmong(t, intents, "state = 'recorded' WHERE state = 'intent' AND issuer = $1 AND serial ", []any{issuer}, serials)
-		if err != nil {
-			return err
-		}
-	}
-	for expires, ids := range w.expiring {
-		err = changeAmong(t, cards, "state = 'personalised', since = $1, expires = $2 WHERE state = 'ordered' AND id ", []any{t.at, expires}, ids)
-		if err != nil {
-			return err
-		}
-	}
-	return changeAmong(t, orders, "state = 'fulfilled' WHERE id ", nil, w.orderIDs)
+	return t.commitTo(orders, r.orders[string(s.Order)])
 }

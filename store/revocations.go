@@ -18,7 +18,8 @@ type feedEnd struct {
 	hash     feed.Hash
 }
 
-// publish appends one record to the feed. Times of the feed are whole seconds.
+// publish appends one record to the feed. The journal commits to the feed by
+// its end (decide), whose hash covers every record before. Times of the feed are whole seconds.
 func (t *transaction) publish(s target, status card.Status, at time.Time, reason card.Reason) error {
 	r := feed.Record{
 		Sequence: t.feed.sequence + 1, Issuer: s.issuer, Serial: s.serial,
@@ -29,7 +30,7 @@ func (t *transaction) publish(s target, status card.Status, at time.Time, reason
 		return fmt.Errorf("writing the feed: %w", err)
 	}
 	hash := r.Hash(t.feed.hash)
-	err = t.add(feedTable, int64(r.Sequence), s.issuer, s.serial, s.notAfter, status, r.At, reason, [32]byte(hash))
+	err = t.stage(feedTable, int64(r.Sequence), s.issuer, s.serial, s.notAfter, status, r.At, reason, [32]byte(hash))
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,16 @@ func (t *transaction) hold(s target, at time.Time, cause card.Cause) error {
 	default:
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	return t.publish(s, card.StatusHeld, at, card.CertificateHold)
+}
+
+// holdNew puts a serial on hold of which nothing was known so far.
+func (t *transaction) holdNew(s target, at time.Time, cause card.Cause) error {
+	at = at.Truncate(time.Second)
+	err := t.add(revoked, s.issuer, s.serial, card.StatusHeld, at, card.CertificateHold, nil, s.notAfter, cause)
 	if err != nil {
 		return err
 	}
@@ -117,8 +128,8 @@ func (db *DB) RevokeInfrastructure(ctx context.Context, actor string, issuer car
 	return db.change(ctx, urgent, func(t *transaction) error {
 		s := target{issuer: issuer, serial: serial}
 		var notAfter int64
-		err := t.row(`SELECT i.not_after FROM certificates c JOIN intents i ON i.issuer = c.issuer AND i.serial = c.serial
-			WHERE c.issuer = $1 AND c.serial = $2 AND c.card_id IS NULL
+		err := t.row(`SELECT i.not_after FROM certificates c JOIN intents i ON i.number = c.intent
+			WHERE i.issuer = $1 AND i.serial = $2 AND c.card_id IS NULL
 			AND i.subject NOT IN (SELECT name FROM issuers)`, issuer[:], serial[:]).Scan(&notAfter)
 		if errors.Is(err, sql.ErrNoRows) {
 			return card.ErrNotFound

@@ -79,6 +79,19 @@ func (k *standing) admit(a *card.Attempt) error {
 	return nil
 }
 
+// add notes an attempt that was admitted and opened.
+func (k *standing) add(a *card.Attempt) {
+	c := k.cards[a.Card]
+	c.attempts, c.open, c.number = a.Attempt, true, a.Number
+	k.numbers[a.Number] = true
+	for i := range a.Intents {
+		intent := &a.Intents[i]
+		owner := bond{a.Card, intent.Use}
+		k.keys[intent.Key], k.bonds[owner] = owner, true
+		k.serials[name{intent.Issuer, intent.Serial}] = true
+	}
+}
+
 // standing asks a few questions about the whole chunk.
 func (t *transaction) standing(chunk []card.Attempt) (*standing, error) {
 	k := &standing{

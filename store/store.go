@@ -36,7 +36,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*/*.sql
 var migrations embed.FS
 
 // Config says where the ledger is and how it reports what it cannot survive.
@@ -110,7 +110,7 @@ func migrate(ctx context.Context, path string) error {
 }
 
 func migrateDB(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
+	files, err := fs.Sub(migrations, "migrations/sqlite")
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}

@@ -39,6 +39,9 @@ func newTable(name string, key int, columns string) *table {
 	return t
 }
 
+// qualified lists the columns with the table's name before each.
+func (t *table) qualified() string { return t.name + "." + strings.Join(t.columns, ", "+t.name+".") }
+
 // at is the place of a column in a row.
 func (t *table) at(column string) int { return slices.Index(t.columns, column) }
 
@@ -55,13 +58,17 @@ var (
 	cardSteps  = newTable("card_steps", 3, "card_id journal event origin outcome actor at")
 	keys       = newTable("keys", 1, "fingerprint card_id use since")
 	attempts   = newTable("attempts", 2, "order_id attempt card_id requester epoch state opened closed")
-	intents    = newTable("intents", 2, "issuer serial order_id attempt use subject profile profile_version profile_hash key_fingerprint not_before not_after tbs epoch state")
-	certs      = newTable("certificates", 2, "issuer serial card_id signature recorded")
+	intents    = newTable("intents", 1, "number issuer serial order_id attempt use subject profile profile_version profile_hash key_fingerprint not_before not_after tbs epoch")
+	certs      = newTable("certificates", 1, "intent card_id signature recorded")
 	revoked    = newTable("revocations", 2, "issuer serial status since reason invalidity not_after cause")
 	losses     = newTable("loss_reports", 1, "id card_id circumstance happened received committed reporter")
 	feedTable  = newTable("feed", 1, "sequence issuer serial not_after status at reason hash")
 	crls       = newTable("crls", 2, "issuer number this_update next_update feed_sequence sha256 published")
 )
+
+// feedEnds stands in leaves for the records of the feed that an event added:
+// where the feed ended then. No table has this name.
+var feedEnds = newTable("feed_end", 1, "sequence hash")
 
 // The leaves of the journal itself.
 var (
@@ -70,8 +77,9 @@ var (
 )
 
 // protected lists the tables that VerifyJournal recomputes from the journal,
-// those first to which the others refer.
-var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, feedTable, crls}
+// those first to which the others refer. The feed is a chain of its own, of which
+// the journal holds the ends.
+var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, crls}
 
 // canonical is the text by which the journal commits to a row: a JSON object
 // with the columns in the table's order, short octets as {"hex":…}, long ones
@@ -148,13 +156,16 @@ func plainText(v string) bool {
 // columnValues turns Go values into the four kinds that the ledger holds:
 // nil, int64, string, []byte. A zero time is NULL.
 func columnValues(values []any) ([]any, error) {
-	out := make([]any, len(values))
-	for i, v := range values {
+	return appendColumnValues(make([]any, 0, len(values)), values)
+}
+
+func appendColumnValues(out, values []any) ([]any, error) {
+	for _, v := range values {
 		c, err := columnValue(v)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = c
+		out = append(out, c)
 	}
 	return out, nil
 }

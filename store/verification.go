@@ -16,6 +16,7 @@ type verification struct {
 	tx       *sql.Tx
 	chain    audit.Verifier
 	last     map[string]rowDigest // canonical row name to the digest last committed to
+	feedEnd  []byte               // the text last committed to
 	report   JournalReport
 	progress func(done, all int64)
 }

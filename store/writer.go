@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type writer struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
 	rows       int64 // changed since the log was last due to be moved
+	underway   map[card.OrderID]underway
 	ends
 }
 
@@ -29,6 +31,7 @@ type ends struct {
 	journal audit.Head
 	feed    feedEnd
 	card    int64
+	intents int64
 	loss    int64
 }
 
@@ -39,6 +42,7 @@ func (w *writer) start(ctx context.Context, db *sql.DB) error {
 	}
 	w.conn = conn
 	w.statements = make(map[string]*sql.Stmt)
+	w.underway = make(map[card.OrderID]underway)
 	_, err = conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint = "+strconv.Itoa(logBound))
 	if err != nil {
 		return fmt.Errorf("bounding the log: %w", err)
@@ -103,6 +107,7 @@ func (w *writer) readEnds(ctx context.Context) error {
 	}{
 		{&e.epoch, "SELECT COALESCE(MAX(epoch), 0) FROM epochs"},
 		{&e.card, "SELECT COALESCE(MAX(id), 0) FROM cards"},
+		{&e.intents, "SELECT COALESCE(MAX(number), 0) FROM intents"},
 		{&e.loss, "SELECT COALESCE(MAX(id), 0) FROM loss_reports"},
 	} {
 		err := w.conn.QueryRowContext(ctx, counter.query).Scan(counter.into)
@@ -130,8 +135,10 @@ type transaction struct {
 	w       *writer
 	at      time.Time
 	leaves  []leaf
-	pending map[*table][]any // rows committed to and not yet written
-	ends                     // become the writer's when the commit is durable
+	pending map[*table][]any          // rows committed to and not yet written
+	opened  map[card.OrderID]underway // attempts that it opened,
+	ended   []card.OrderID            // and ended
+	ends                              // become the writer's when the commit is durable
 	fed     bool
 }
 
@@ -178,6 +185,10 @@ func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) 
 		return db.fatal(errors.Join(fmt.Errorf("committing a change: %w", err), db.write.readEnds(ctx)))
 	}
 	db.write.ends = t.ends
+	maps.Copy(db.write.underway, t.opened)
+	for _, id := range t.ended {
+		delete(db.write.underway, id)
+	}
 	db.gathered()
 	if t.fed {
 		db.announce()
@@ -340,7 +351,8 @@ func (t *transaction) savepoint(f func() error) error {
 		return fmt.Errorf("setting a savepoint: %w", err)
 	}
 	before := t.ends
-	leaves := len(t.leaves)
+	leaves, ended := len(t.leaves), len(t.ended)
+	opened := maps.Clone(t.opened)
 	fed := t.fed
 	failure := f()
 	if failure == nil {
@@ -357,5 +369,6 @@ func (t *transaction) savepoint(f func() error) error {
 		return fmt.Errorf("undoing a refused part of a change: %w", err)
 	}
 	t.ends, t.leaves, t.fed, t.pending = before, t.leaves[:leaves], fed, nil
+	t.opened, t.ended = opened, t.ended[:ended]
 	return failure
 }

@@ -90,7 +90,7 @@ CREATE TRIGGER cards_as_written BEFORE UPDATE OF id, order_id, holder, professio
 CREATE TRIGGER attempts_as_written BEFORE UPDATE OF order_id, attempt, card_id, requester, epoch, opened ON attempts BEGIN SELECT RAISE(ABORT, 'these columns of attempts are never changed'); END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER intents_as_written BEFORE UPDATE OF issuer, serial, order_id, attempt, use, subject, profile, profile_version, profile_hash, key_fingerprint, not_before, not_after, tbs, epoch ON intents BEGIN SELECT RAISE(ABORT, 'these columns of intents are never changed'); END;
+CREATE TRIGGER intents_as_written BEFORE UPDATE ON intents BEGIN SELECT RAISE(ABORT, 'rows of intents are never changed'); END;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER revocations_as_written BEFORE UPDATE OF issuer, serial, not_after ON revocations BEGIN SELECT RAISE(ABORT, 'these columns of revocations are never changed'); END;
