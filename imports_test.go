@@ -53,7 +53,8 @@ var rooms = map[string][]string{
 		"registry", "officer", "audit", "ca", "crl", "hsm", "profiles"},
 	"cmd/cpsca/demo": {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
 	// Only tests: the whole house in processes.
-	"endtoend":            {},
+	"endtoend":            {"endtoend/powercut"},
+	"endtoend/powercut":   {},
 	"cmd/cpsca-authority": {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
 	"cmd/cpsca-status":    {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
 }
@@ -72,6 +73,7 @@ var alone = map[string][]string{
 	"database/sql":                               {"store"},
 	"golang.org/x/crypto/cryptobyte":             {"hsm", "profiles", "ocsp", "ca", "testpki"},
 	"github.com/spf13/cobra":                     {"cmd/cpsca", "cmd/cpsca/demo", "cmd/internal/service"},
+	"github.com/hanwen/go-fuse":                  {"endtoend/powercut"},
 	"github.com/smallstep/certificates":          {},
 	"github.com/prometheus/client_golang":        {},
 	"github.com/spf13/pflag":                     {"cmd/cpsca"},
