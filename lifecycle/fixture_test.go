@@ -188,7 +188,7 @@ func (h *house) law() {
 		"an active card is not good":     "SELECT COUNT(*)" + certificates + "k.state = 'active' AND COALESCE(r.status, 'good') <> 'good'",
 		"a held card is not held":        "SELECT COUNT(*)" + certificates + "k.state = 'held' AND COALESCE(r.status, 'good') <> 'held'",
 		"the feed says otherwise": `SELECT COUNT(*)` + certificates + `COALESCE(r.status, 'good') <>
-			(SELECT f.status FROM feed f WHERE f.issuer = c.issuer AND f.serial = c.serial ORDER BY f.sequence DESC LIMIT 1)`,
+			(SELECT f.status FROM feed f WHERE f.issuer = i.issuer AND f.serial = i.serial ORDER BY f.sequence DESC LIMIT 1)`,
 	} {
 		n := h.rows(query)
 		if n != 0 {
