@@ -66,8 +66,14 @@ func newCampaign(t *testing.T, seed uint64, orders int) *campaign {
 		bureau: h.as(t, "bureau"), desk: h.as(t, "desk"), officer: h.as(t, "officer-alice-martin"),
 		strike: func(victim *process) { _ = victim.command.Process.Kill() },
 	}
-	c.rest = func(*testing.T) (string, string) { return h.path("ledger.db"), h.path("lists") }
-	c.view = c.rest
+	c.view = func(*testing.T) (string, string) { return h.path("ledger.db"), h.path("lists") }
+	c.rest = func(t *testing.T) (string, string) {
+		t.Helper()
+		if c.authority.command.ProcessState.Exited() {
+			t.Fatalf("the authority ended by itself:\n%s", read(t, c.authority.log))
+		}
+		return c.view(t)
+	}
 	return c
 }
 

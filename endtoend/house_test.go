@@ -27,6 +27,7 @@ import (
 type house struct {
 	folder    string
 	env       []string
+	programs  string // folder; that of this tree's programs as they are delivered, unless a test says otherwise
 	addresses addresses
 	authority *process
 	status    *process
@@ -74,7 +75,7 @@ func newGround(t *testing.T) *house {
 	}
 	folder := filepath.Join(t.TempDir(), "house")
 	return &house{
-		folder: folder, addresses: freeAddresses(t),
+		folder: folder, programs: workshop, addresses: freeAddresses(t),
 		env: append(os.Environ(), "LC_ALL=C", "CPSCA_CONFIG="+filepath.Join(folder, "cpsca.yaml"),
 			"CPSCA_WITNESS_MODULE="+softhsm.Module, "CPSCA_WITNESS_LOG="+folder+".witness"),
 	}
@@ -115,7 +116,7 @@ type answer struct {
 }
 
 func (h *house) command(program string, args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(workshop, program), args...)
+	c := exec.Command(filepath.Join(h.programs, program), args...)
 	c.Env = h.env
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return c

@@ -1,0 +1,115 @@
+package endtoend_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"cpsca/endtoend/powercut"
+	"cpsca/testpki"
+)
+
+const cutsPerHouse = 15
+
+// powered is where a campaign keeps ledger and lists: on a disk whose power is cut.
+type powered struct {
+	*campaign
+	random *rand.Rand // of the cuts, which come at any instant: not the campaign's
+	mount  string
+	copies string
+
+	mu      sync.Mutex // guards what follows: strikes come from a timer
+	disk    *powercut.Disk
+	after   *powercut.Disk // what the cut left, until it is mounted
+	unmount func()
+}
+
+// onDisk moves ledger and lists of a campaign to a disk, and makes each strike
+// cut its power.
+func (c *campaign) onDisk(t *testing.T) *powered {
+	t.Helper()
+	if code := c.authority.stop(t); code != 0 {
+		t.Fatalf("the authority ended with %d", code)
+	}
+	p := &powered{campaign: c, random: rand.New(rand.NewPCG(c.random.Uint64(), 1)), mount: c.path("disk"), copies: t.TempDir(), disk: powercut.New()}
+	content := t.TempDir()
+	for _, err := range []error{
+		os.Rename(c.path("ledger.db"), filepath.Join(content, "ledger.db")),
+		os.Rename(c.path("lists"), filepath.Join(content, "lists")),
+		os.Mkdir(p.mount, 0o700),
+		p.disk.Import(content),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"authority.yaml", "cpsca.yaml"} {
+		c.edit(t, file, "ledger: ledger.db", "ledger: disk/ledger.db")
+	}
+	c.edit(t, "authority.yaml", "folder: lists", "folder: disk/lists")
+	p.unmount = powercut.MountForTest(t, p.disk, p.mount)
+	c.strike, c.rest, c.view = p.cut, p.restored, p.seen
+	c.startAuthority(t)
+	return p
+}
+
+// cut cuts the power and ends the process that had it. Every second cut keeps a
+// part of what was not synced.
+func (p *powered) cut(victim *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var keep func() bool
+	if p.random.IntN(2) == 0 {
+		keep = func() bool { return p.random.IntN(2) == 0 }
+	}
+	p.after = p.disk.Cut(keep)
+	_ = victim.command.Process.Kill()
+}
+
+// restored mounts what outlived the cut, and copies it to where it can be read
+// without touching it.
+func (p *powered) restored(t *testing.T) (ledger, folder string) {
+	t.Helper()
+	p.mu.Lock()
+	if p.after == nil {
+		t.Fatalf("the authority ended before the power was cut:\n%s", read(t, p.authority.log))
+	}
+	p.unmount()
+	p.disk, p.after = p.after, nil
+	p.unmount = powercut.MountForTest(t, p.disk, p.mount)
+	p.mu.Unlock()
+	return p.seen(t)
+}
+
+// seen copies what the processes see on the disk at this instant.
+func (p *powered) seen(t *testing.T) (ledger, folder string) {
+	t.Helper()
+	err := os.RemoveAll(p.copies)
+	if err == nil {
+		err = os.Mkdir(p.copies, 0o700)
+	}
+	if err == nil {
+		err = p.disk.Export(p.copies)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(p.copies, "ledger.db"), filepath.Join(p.copies, "lists")
+}
+
+func TestPowerCutAtAnyInstantLosesNothingThatWasAcknowledged(t *testing.T) {
+	testpki.SoftHSMForTest(t)
+	progress := openProgress(t, "cuts", 30, 300)
+	progress.parallel(t, cutsPerHouse, func(t *testing.T, seed uint64) map[string]int {
+		c := newCampaign(t, 1000+seed, 24*cutsPerHouse)
+		c.onDisk(t)
+		c.measure(t)
+		for range cutsPerHouse {
+			c.round(t)
+		}
+		c.end(t)
+		return c.left
+	})
+}
