@@ -20,10 +20,14 @@ func TestAnOrderIsOpenedWithItsOwnChallenges(t *testing.T) {
 	if kept.Holder != id || kept.Why != card.First || kept.Bureau != bureau || kept.Profession != nurse || kept.State != card.OrderOpen || kept.Type != card.CPS || kept.Replaces != "" {
 		t.Errorf("the order is %+v", kept)
 	}
-	if len(o.ID) != 16 || !kept.Created.Equal(h.now()) {
+	if len(o.ID) != 24 || !kept.Created.Equal(h.now()) {
 		t.Errorf("the order is called %q, of %s", o.ID, kept.Created)
 	}
 	other := h.order(h.person(), card.First)
+	h.clock.Add(1000)
+	if later := h.order(h.person(), card.First); later.ID <= o.ID || later.ID <= other.ID {
+		t.Errorf("%q was ordered after %q and %q and is not filed after them", later.ID, o.ID, other.ID)
+	}
 	seen := map[string]bool{}
 	for _, o := range []card.Order{o, other} {
 		for _, use := range card.Uses {

@@ -19,6 +19,10 @@ func (t *transaction) decide(actor, action string) error {
 	if err != nil {
 		return err
 	}
+	if !journalled {
+		t.leaves = nil
+		return nil
+	}
 	if t.feed != t.w.feed {
 		t.about("feed")
 		err = t.commitTo(feedEnds, []any{int64(t.feed.sequence), t.feed.hash[:]})

@@ -238,6 +238,9 @@ func dsn(path, mode string) string {
 	if mode == "rw" {
 		q.Set("_journal_mode", "WAL")
 		q.Set("_synchronous", "FULL")
+		if !durable {
+			q.Set("_synchronous", "NORMAL")
+		}
 		q.Set("_cache_size", "-65536") // KiB: a chunk's pages stay in memory until its commit
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
