@@ -2,7 +2,8 @@
 # make demo  the same as a story with an end; report in var/demo/report.md
 # make test  everything, nothing skipped
 # make soak  thousands of kills, power cuts and disk faults; goes on where it was stopped
-.PHONY: run demo test soak race lint fuzz golden build setup clean
+# make bench the figures of docs/PERFORMANCE.md, on a quiet machine
+.PHONY: run demo test soak race lint fuzz golden build setup clean bench bench-issue
 
 GO ?= go
 PROGRAMS := cpsca cpsca-authority cpsca-status
@@ -37,6 +38,13 @@ fuzz:
 
 golden:
 	$(GO) test ./profiles -run Golden -update
+
+bench: bench-issue
+
+# BENCH holds more flags: make bench-issue BENCH="--report docs"
+bench-issue: setup build
+	@$(GO) build -trimpath -buildvcs=false -tags unprotected -ldflags "-X main.revision=$(REVISION)" -o bin/unprotected/cpsca-authority ./cmd/cpsca-authority
+	@exec bin/cpsca bench issue --folder var $(BENCH)
 
 build: $(addprefix bin/,$(PROGRAMS))
 

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"cpsca/client"
+	"cpsca/cmd/cpsca/bench"
 	"cpsca/cmd/cpsca/demo"
 	"cpsca/cmd/internal/language"
 	"cpsca/config"
@@ -117,7 +118,8 @@ l'autorité, 4 refus d'une partie d'un lot, 5 autorité injoignable ou occupée.
 	root.CompletionOptions.DisableDefaultCmd = true                 // ours speaks both languages
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(s.initCommand(), s.tokenCommand(), s.doctorCommand(), s.registryCommand(), s.orderCommand(), s.personaliseCommand(),
-		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), demo.Command(), completionCommand(), s.versionCommand())
+		s.cardCommand(), s.lossCommand(), s.certCommand(), s.crlCommand(), s.journalCommand(), demo.Command(),
+		bench.Command(bench.Tools{Progress: func(what string, total int64) (func(int64), func()) { return s.progress(what, total, false) }, Misused: misused}), completionCommand(), s.versionCommand())
 	wrapUsage(root)
 	return root
 }

@@ -1,0 +1,222 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cpsca/hsm"
+
+	"github.com/spf13/cobra"
+)
+
+// The test binary is cpsca when the bench calls it for one of its steps.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		err := program(os.Stdout, os.Stderr).Execute()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var errMisused = errors.New("misused")
+
+// program is a cpsca that has no other verb.
+func program(out, err *os.File) *cobra.Command {
+	root := &cobra.Command{Use: "cpsca", SilenceUsage: true, SilenceErrors: true}
+	root.PersistentFlags().Bool("json", false, "")
+	root.AddCommand(Command(Tools{
+		Progress: func(string, int64) (func(int64), func()) { return func(int64) {}, func() {} },
+		Misused:  func(_ *cobra.Command, what string) error { return fmt.Errorf("%w: %s", errMisused, what) },
+	}))
+	root.SetOut(out)
+	root.SetErr(err)
+	return root
+}
+
+// runBench runs a command line and returns what it printed.
+func runBench(ctx context.Context, t *testing.T, args ...string) (out, progress string, err error) {
+	t.Helper()
+	root := program(nil, nil)
+	var stdout, stderr bytes.Buffer
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	root.SetArgs(append([]string{"bench"}, args...))
+	err = root.ExecuteContext(ctx)
+	return stdout.String(), stderr.String(), err
+}
+
+// programs builds cpsca-authority from this tree, once with and once without
+// protections that a bench can take off.
+func programs(t *testing.T) string {
+	t.Helper()
+	_, err := hsm.FindSoftHSM()
+	if err != nil && os.Getenv("CPSCA_TEST_STRICT") != "1" {
+		t.Skip("SoftHSM is not installed; `make test` installs it")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for _, args := range [][]string{
+		{"build", "-o", filepath.Join(folder, "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
+		{"build", "-tags", "unprotected", "-o", filepath.Join(folder, "unprotected", "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
+	} {
+		output, err := exec.Command("go", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("building the authority: %v\n%s", err, output)
+		}
+	}
+	return folder
+}
+
+func TestTheBenchPrintsEveryFigureOnce(t *testing.T) {
+	folder := t.TempDir()
+	out, progress, err := runBench(t.Context(), t, "issue", "--quick", "--programs", programs(t), "--folder", folder, "--only", "p384,p256,single,memory,prices,growth")
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, progress)
+	}
+	printed := make(map[string]string)
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) != 4 || fields[0] != "figure" || printed[fields[1]] != "" {
+			t.Fatalf("not a figure, or a second one: %q", line)
+		}
+		var number float64
+		_, err := fmt.Sscan(fields[2], &number)
+		if err != nil || number <= 0 {
+			t.Errorf("%s is %s", fields[1], fields[2])
+		}
+		printed[fields[1]] = fields[3]
+	}
+	for name, unit := range map[string]string{
+		"ratio_p256": "ratio", "certs_p256": "per_s", "raw_sign_p256": "per_s", "floor_p256": "per_s",
+		"ratio_p384": "ratio", "certs_p384": "per_s", "raw_sign_p384": "per_s", "floor_p384": "per_s",
+		"single_p50_ms": "ms", "single_p99_ms": "ms", "single_floor_ms": "ms", "rss_mb": "MB", "growth": "ratio", "stored": "count",
+		"without_verification": "per_s", "without_journal": "per_s", "without_keys": "per_s", "without_durability": "per_s", "with_all": "per_s",
+	} {
+		if printed["issue."+name] != unit {
+			t.Errorf("issue.%s has the unit %q, want %q\n%s", name, printed["issue."+name], unit, progress)
+		}
+	}
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) != 0 {
+		t.Errorf("the bench left %v, %v", left, err)
+	}
+}
+
+func TestTheBenchPrintsJSON(t *testing.T) {
+	out, _, err := runBench(t.Context(), t, "issue", "--quick", "--json", "--programs", programs(t), "--folder", t.TempDir(), "--only", "single,postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Result
+	err = json.Unmarshal([]byte(out), &r)
+	if err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	_, ok := r.number("issue.single_p99_ms")
+	if !ok || len(r.Latencies) == 0 || !slices.IsSorted(r.Latencies) || r.Machine.Cores == 0 {
+		t.Errorf("got %+v", r)
+	}
+	if r.Left["postgres"] == "" || len(r.Left) != 1 {
+		t.Errorf("left out: %v, want postgres alone", r.Left)
+	}
+}
+
+func TestARunThatIsStoppedLeavesNothing(t *testing.T) {
+	folder := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, _, err := runBench(ctx, t, "issue", "--quick", "--folder", folder, "--only", "p256")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the cause", err)
+	}
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) != 0 {
+		t.Errorf("the bench left %v, %v", left, err)
+	}
+}
+
+func TestCommandLinesThatMakeNoSenseAreRefused(t *testing.T) {
+	for name, args := range map[string][]string{
+		"an unknown section":        {"issue", "--only", "p257"},
+		"no rounds":                 {"issue", "--rounds", "0"},
+		"a report of a part":        {"issue", "--only", "p256", "--report", "docs"},
+		"a report of a test":        {"issue", "--quick", "--report", "docs"},
+		"a house of unknown suites": {"house", "--suite", "ed448"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := runBench(t.Context(), t, args...)
+			if !errors.Is(err, errMisused) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestWorkIsCutIntoEqualParts(t *testing.T) {
+	w, err := newWork(t.Context(), filepath.Join(t.TempDir(), "lines"), hsm.P256, 7, func(int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for n := range 3 {
+		part := w.part(n, 3)
+		lines, file, err := part.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		found := 0
+		decoder := json.NewDecoder(lines)
+		for decoder.More() {
+			var a struct{ Order, Card string }
+			err = decoder.Decode(&a)
+			if err != nil || seen[a.Order] || a.Order != string(w.orders[len(seen)].ID) {
+				t.Fatalf("part %d: %v, order %s", n, err, a.Order)
+			}
+			seen[a.Order] = true
+			found++
+		}
+		if found != part.applications() || found < 2 {
+			t.Errorf("part %d has %d lines, says %d", n, found, part.applications())
+		}
+	}
+	if len(seen) != 7 {
+		t.Errorf("the parts have %d lines together", len(seen))
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	for _, c := range []struct {
+		numbers []float64
+		want    float64
+	}{
+		{nil, 0}, {[]float64{4}, 4}, {[]float64{3, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5},
+	} {
+		before := slices.Clone(c.numbers)
+		if got := median(c.numbers); got != c.want || !slices.Equal(before, c.numbers) {
+			t.Errorf("median of %v: got %v, want %v", c.numbers, got, c.want)
+		}
+	}
+	var hundred []float64
+	for i := range 101 {
+		hundred = append(hundred, float64(i))
+	}
+	if got := quantile(hundred, 0.99); got != 99 {
+		t.Errorf("got %v, want 99", got)
+	}
+}

@@ -1,0 +1,3 @@
+package bench
+
+func writeReport(folder string, r *Result) error { return nil }
