@@ -49,6 +49,16 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
+// buildUnprotected makes an authority whose protections can be switched off.
+var buildUnprotected = sync.OnceValue(func() error {
+	output, err := exec.Command("go", "build", "-tags", "unprotected", "-o", filepath.Join(workshop, "unprotected")+string(filepath.Separator),
+		"cpsca/cmd/cpsca-authority").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building the unprotected authority: %w\n%s", err, output)
+	}
+	return nil
+})
+
 // until asks again and again until done says so, and fails the test after the
 // time given.
 func until(t *testing.T, within time.Duration, what string, done func() bool) time.Duration {

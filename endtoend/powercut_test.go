@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -112,4 +113,35 @@ func TestPowerCutAtAnyInstantLosesNothingThatWasAcknowledged(t *testing.T) {
 		c.end(t)
 		return c.left
 	})
+}
+// The negative control: the same house with durable commit switched off loses
+// what it acknowledged, and the judgement says so. Without this, the test above
+// would prove nothing.
+func TestPowerCutWithoutDurableCommitLosesWhatWasAcknowledged(t *testing.T) {
+	testpki.SoftHSMForTest(t)
+	err := buildUnprotected()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCampaign(t, 2000, 24*cutsPerHouse)
+	p := c.onDisk(t)
+	c.authority.kill()
+	c.env = append(c.env, "CPSCA_WITHOUT=durability")
+	c.programs = filepath.Join(workshop, "unprotected")
+	c.startAuthority(t)
+	c.measure(t)
+	for range cutsPerHouse {
+		c.mishaps++
+		c.startAuthority(t)
+		c.cutOff(t)
+		ledger, folder := p.restored(t)
+		_, signed := c.witnessed(t)
+		for _, fault := range c.checkAll(t, moment{ledger: ledger, folder: folder, signed: signed}) {
+			if strings.Contains(fault, "is not recorded") {
+				t.Logf("after %d cuts: %s", c.mishaps, fault)
+				return
+			}
+		}
+	}
+	t.Error("without durable commit nothing that was acknowledged was lost: the disk proves nothing")
 }
