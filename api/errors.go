@@ -26,7 +26,6 @@ var (
 	errLine        = errors.New("the line is wrong")
 	errLineSize    = errors.New("the line is too long")
 	errNoBureau    = errors.New("no such bureau")
-	errQuota       = errors.New("the quota is used up")
 	errRefused     = errors.New("refused by the profile")
 	errUnavailable = errors.New("unavailable")
 	errInternal    = errors.New("internal error")

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"cpsca/card"
 	"cpsca/client"
 
 	"golang.org/x/text/language"
@@ -54,9 +55,9 @@ func (s *Server) problem(ctx context.Context, err error, french bool) *client.Pr
 	p := &client.Problem{
 		Type: client.ProblemPrefix + e.code, Title: e.title.in(french), Status: e.status, Detail: e.detail.in(french), RetryAfter: e.retry,
 	}
-	var enough *quotaError
+	var enough *card.QuotaError
 	if errors.As(err, &enough) {
-		p.RetryAfter = int(math.Ceil(enough.after.Seconds()))
+		p.RetryAfter = int(math.Ceil(enough.After.Seconds()))
 	}
 	if e.told {
 		p.Reason = err.Error()

@@ -1,11 +1,11 @@
 package api
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"cpsca/card"
 	"cpsca/officer"
 )
 
@@ -25,14 +25,7 @@ type quota struct {
 	given map[officer.Fingerprint][]time.Time
 }
 
-// quotaError is errQuota with the time until something is free again.
-type quotaError struct{ after time.Duration }
-
-func (e *quotaError) Error() string { return fmt.Sprintf("%v for %v", errQuota, e.after) }
-
-func (e *quotaError) Unwrap() error { return errQuota }
-
-// take counts one more; a *quotaError if there were enough.
+// take counts one more; a *card.QuotaError if there were enough.
 func (q *quota) take(f officer.Fingerprint, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -42,7 +35,7 @@ func (q *quota) take(f officer.Fingerprint, now time.Time) error {
 	}
 	q.given[f] = given
 	if len(given) >= respondersPerHour {
-		return &quotaError{slices.MinFunc(given, time.Time.Compare).Add(quotaPeriod).Sub(now)}
+		return &card.QuotaError{After: slices.MinFunc(given, time.Time.Compare).Add(quotaPeriod).Sub(now)}
 	}
 	q.given[f] = append(given, now)
 	return nil

@@ -62,7 +62,7 @@ func TestAQuotaHoldsForManyAtOnce(t *testing.T) {
 			err := q.take(officer.Fingerprint{1}, noon)
 			if err == nil {
 				taken.Add(1)
-			} else if !errors.Is(err, errQuota) {
+			} else if !errors.Is(err, card.ErrQuota) {
 				t.Error(err)
 			}
 		})

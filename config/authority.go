@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -24,6 +25,8 @@ type Authority struct {
 	Gate string `mapstructure:"gate"`
 	// Bureau gets the orders that no desk directed elsewhere.
 	Bureau string `mapstructure:"bureau"`
+	// Quotas bounds what bureaux are given.
+	Quotas []Quota `mapstructure:"quotas"`
 	// CardKeys says which keys are accepted on cards.
 	CardKeys CardKeys `mapstructure:"card_keys"`
 	// HSM is the authority's token, with the keys of the issuers that sign
@@ -37,6 +40,14 @@ type Authority struct {
 	Certificates Certificates `mapstructure:"certificates"`
 	// Lists is how revocation lists are made.
 	Lists Lists `mapstructure:"lists"`
+}
+
+// Quota is how many applications of a bureau are signed in one hour and one day
+// of UTC; 0 sets no bound.
+type Quota struct {
+	Bureau string `mapstructure:"bureau"` // "*": those that have no line of their own
+	Hour   int    `mapstructure:"hour"`
+	Day    int    `mapstructure:"day"`
 }
 
 // CardKeys lists the keys accepted on cards.
@@ -127,6 +138,7 @@ func (a *Authority) validate(base string) error {
 	}
 	a.Ledger, a.CardKeys.Blocked = under(base, a.Ledger), under(base, a.CardKeys.Blocked)
 	for _, check := range []func() error{
+		a.quotas,
 		a.CardKeys.validate,
 		func() error { return a.HSM.validate("hsm", base) },
 		func() error { return a.TLS.validate("tls", base) },
@@ -139,6 +151,37 @@ func (a *Authority) validate(base string) error {
 		}
 	}
 	return nil
+}
+
+func (a *Authority) quotas() error {
+	seen := make(map[string]bool, len(a.Quotas))
+	for i, q := range a.Quotas {
+		name := fmt.Sprintf("quotas[%d]", i)
+		switch {
+		case q.Bureau == "" || len(q.Bureau) > 64:
+			return invalid(name+".bureau", "want 1 to 64 characters, or * for all others")
+		case seen[q.Bureau]:
+			return invalid(name+".bureau", "%q has a line already", q.Bureau)
+		case q.Hour < 0 || q.Day < 0:
+			return invalid(name, "want numbers from 0, which sets no bound")
+		}
+		seen[q.Bureau] = true
+	}
+	return nil
+}
+
+// QuotaOf is the quota of a bureau; zero if none is set.
+func (a *Authority) QuotaOf(bureau string) Quota {
+	var others Quota
+	for _, q := range a.Quotas {
+		switch q.Bureau {
+		case bureau:
+			return q
+		case "*":
+			others = q
+		}
+	}
+	return others
 }
 
 func (k *CardKeys) validate() error {

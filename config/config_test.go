@@ -54,6 +54,17 @@ func TestAuthorityIsReadWithPathsUnderItsFolder(t *testing.T) {
 	}
 }
 
+func TestAQuotaIsThatOfTheBureauOrOfAllOthers(t *testing.T) {
+	a, err := ReadAuthority(write(t, authority+"quotas: [{bureau: East, hour: 5, day: 50}, {bureau: \"*\", day: 9}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	east, west := a.QuotaOf("East"), a.QuotaOf("west")
+	if east.Hour != 5 || east.Day != 50 || west.Hour != 0 || west.Day != 9 {
+		t.Fatalf("got %+v and %+v", east, west)
+	}
+}
+
 func TestAuthorityRefusesWhatNobodyMeant(t *testing.T) {
 	cases := map[string]struct{ old, new, names string }{
 		"an unknown key":                      {"instance: 16", "instance: 16\ninstence: 17", "instence"},
@@ -65,6 +76,9 @@ func TestAuthorityRefusesWhatNobodyMeant(t *testing.T) {
 		"a gate that does not exist":          {"gate: chip", "gate: open", "gate"},
 		"an environment that does not exist":  {"environment: test", "environment: staging", "environment"},
 		"a weak card key":                     {"rsa: [2048]", "rsa: [1024]", "card_keys.rsa"},
+		"a quota below nothing":               {"gate: chip", "gate: chip\nquotas: [{bureau: east, hour: -1}]", "quotas[0]"},
+		"two quotas of one bureau":            {"gate: chip", "gate: chip\nquotas: [{bureau: east}, {bureau: east, day: 1}]", "quotas[1].bureau"},
+		"a quota of nobody":                   {"gate: chip", "gate: chip\nquotas: [{hour: 1}]", "quotas[0].bureau"},
 		"no card key at all":                  {"rsa: [2048]", "rsa: []", "card_keys"},
 		"a PIN in two places":                 {"pin_file: authority.pin", "pin_file: authority.pin, pin_descriptor: 3", "pin_descriptor"},
 		"a PIN from standard input":           {"pin_file: authority.pin", "pin_descriptor: 0x1", "pin_descriptor"},

@@ -48,6 +48,10 @@ func (db *DB) intend(ctx context.Context, chunk []card.Attempt, how func(*transa
 		if !slices.Contains(answers, nil) {
 			return errNothing
 		}
+		err = t.charge()
+		if err != nil {
+			return err
+		}
 		return t.decide(chunk[0].Requester, "intend")
 	})
 	if errors.Is(err, errNothing) {
@@ -60,7 +64,7 @@ func (db *DB) intend(ctx context.Context, chunk []card.Attempt, how func(*transa
 // a full disk, is about the whole chunk.
 var refusals = [...]error{
 	card.ErrOrderUnknown, card.ErrOrderClosed, card.ErrOrderBound, card.ErrInFlight,
-	card.ErrKeyKnown, card.ErrNumberTaken, card.ErrSerialTaken, errNotNew,
+	card.ErrKeyKnown, card.ErrNumberTaken, card.ErrSerialTaken, card.ErrQuota, errNotNew,
 }
 
 // errNotNew says that a chunk holds something else than first attempts at
@@ -129,7 +133,7 @@ func (t *transaction) intendNew(chunk []card.Attempt, _ []error) error {
 		if row == nil || row[cards.at("order_id")] != string(a.Order) {
 			return errNotNew
 		}
-		err = t.intendOne(a, opening{attempt: 1, card: row}, nil)
+		err = t.intendOne(a, opening{attempt: 1, card: row, bureau: textOf(row, cards, "bureau")}, nil)
 		if err != nil {
 			return err
 		}
@@ -181,6 +185,7 @@ func (t *transaction) numberAll(chunk []card.Attempt) (map[int64][]any, error) {
 // opening is how an attempt begins.
 type opening struct {
 	attempt int
+	bureau  string
 	card    []any // the row of the card as numbered by this attempt; nil if it has its number from an earlier one
 }
 
@@ -189,7 +194,7 @@ type opening struct {
 func (t *transaction) opening(a *card.Attempt, known *standing) (opening, error) {
 	c := known.cards[a.Card]
 	if c.number != "" {
-		return opening{attempt: c.attempts + 1}, nil
+		return opening{attempt: c.attempts + 1, bureau: c.bureau}, nil
 	}
 	n, err := t.affect("UPDATE cards SET number = $1 WHERE id = $2 AND number IS NULL", string(a.Number), a.Card)
 	if err != nil {
@@ -199,7 +204,7 @@ func (t *transaction) opening(a *card.Attempt, known *standing) (opening, error)
 		return opening{}, fmt.Errorf("%w: the card of order %s is gone", card.ErrStale, a.Order)
 	}
 	c.row[cards.at("number")] = string(a.Number)
-	return opening{attempt: c.attempts + 1, card: c.row}, nil
+	return opening{attempt: c.attempts + 1, bureau: c.bureau, card: c.row}, nil
 }
 
 // intendOne opens one attempt. known are keys that the ledger holds already.
@@ -238,6 +243,6 @@ func (t *transaction) intendOne(a *card.Attempt, o opening, known map[card.Finge
 	if t.opened == nil {
 		t.opened = make(map[card.OrderID]underway)
 	}
-	t.opened[a.Order] = remember(a, t.intents)
+	t.opened[a.Order] = remember(a, o.bureau, t.intents)
 	return nil
 }

@@ -50,13 +50,14 @@ type intended struct {
 type underway struct {
 	attempt int
 	card    int64
+	bureau  string
 	intents []intended
 }
 
 // remember is called when the intents of an attempt were numbered, the last of
 // them with last.
-func remember(a *card.Attempt, last int64) underway {
-	u := underway{attempt: a.Attempt, card: a.Card, intents: make([]intended, len(a.Intents))}
+func remember(a *card.Attempt, bureau string, last int64) underway {
+	u := underway{attempt: a.Attempt, card: a.Card, bureau: bureau, intents: make([]intended, len(a.Intents))}
 	for i := range a.Intents {
 		intent := &a.Intents[i]
 		// As the ledger gives it back, in whole milliseconds.

@@ -15,10 +15,13 @@ type standing struct {
 	keys    map[card.Fingerprint]bond
 	bonds   map[bond]bool // which cards have their key for a use
 	serials map[name]bool
+	opened  map[string]int        // attempts admitted, by bureau
+	left    map[string]*allowance // what its quota leaves each bureau, nil for no bound
 }
 
 type standingCard struct {
 	row        []any // as in the ledger
+	bureau     string
 	order      card.OrderID
 	number     card.Number
 	state      card.State
@@ -76,6 +79,10 @@ func (k *standing) admit(a *card.Attempt) error {
 			}
 		}
 	}
+	allowed := k.left[c.bureau]
+	if allowed != nil && k.opened[c.bureau] >= allowed.left {
+		return allowed.exhausted
+	}
 	return nil
 }
 
@@ -83,6 +90,7 @@ func (k *standing) admit(a *card.Attempt) error {
 func (k *standing) add(a *card.Attempt) {
 	c := k.cards[a.Card]
 	c.attempts, c.open, c.number = a.Attempt, true, a.Number
+	k.opened[c.bureau]++
 	k.numbers[a.Number] = true
 	for i := range a.Intents {
 		intent := &a.Intents[i]
@@ -97,8 +105,9 @@ func (t *transaction) standing(chunk []card.Attempt) (*standing, error) {
 	k := &standing{
 		cards: make(map[int64]*standingCard, len(chunk)), numbers: make(map[card.Number]bool, len(chunk)),
 		keys: make(map[card.Fingerprint]bond, 2*len(chunk)), bonds: make(map[bond]bool, 2*len(chunk)), serials: make(map[name]bool, 2*len(chunk)),
+		opened: make(map[string]int), left: make(map[string]*allowance),
 	}
-	for _, question := range []func(*transaction, []card.Attempt) error{k.askCards, k.askAttempts, k.askNumbers, k.askKeys, k.askSerials} {
+	for _, question := range []func(*transaction, []card.Attempt) error{k.askCards, k.askQuotas, k.askAttempts, k.askNumbers, k.askKeys, k.askSerials} {
 		err := question(t, chunk)
 		if err != nil {
 			return nil, err
@@ -134,9 +143,24 @@ func (k *standing) askCards(t *transaction, chunk []card.Attempt) error {
 		number, _ := row[cards.at("number")].(string)
 		state, _ := row[cards.at("state")].(string)
 		orderID := card.OrderID(order)
-		k.cards[id] = &standingCard{row: row, order: orderID, number: card.Number(number), state: card.State(state), orderState: states[orderID]}
+		k.cards[id] = &standingCard{row: row, bureau: textOf(row, cards, "bureau"), order: orderID, number: card.Number(number), state: card.State(state), orderState: states[orderID]}
 		return nil
 	})
+}
+
+func (k *standing) askQuotas(t *transaction, _ []card.Attempt) error {
+	for _, c := range k.cards {
+		_, known := k.left[c.bureau]
+		if known {
+			continue
+		}
+		left, err := t.allowance(c.bureau)
+		if err != nil {
+			return err
+		}
+		k.left[c.bureau] = left
+	}
+	return nil
 }
 
 func (k *standing) askAttempts(t *transaction, chunk []card.Attempt) error {

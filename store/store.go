@@ -50,6 +50,8 @@ type Config struct {
 	// what the page cache says is no longer what the disk holds. Nil means
 	// that the error is only returned.
 	Fatal func(error)
+	// Quota says how much a bureau may be given; nil means no bound for any.
+	Quota func(bureau string) card.Quota
 	// Fenced is called when a change was refused because another process took
 	// the ledger over: this one can do nothing any more and should stop. Nil
 	// means that the error is only returned.

@@ -240,6 +240,7 @@ var mutable = map[string][]string{
 	"orders":      {"state"},
 	"cards":       {"state", "since", "expires", "activated", "number"},
 	"attempts":    {"state", "closed"},
+	"quotas":      {"used"},
 	"revocations": {"status", "since", "reason", "invalidity", "cause"},
 	"crls":        {"feed_sequence", "sha256", "published"},
 }

@@ -39,6 +39,12 @@ func newTable(name string, key int, columns string) *table {
 	return t
 }
 
+// textOf is a text in a row of a table; empty where there is none.
+func textOf(row []any, t *table, column string) string {
+	text, _ := row[t.at(column)].(string)
+	return text
+}
+
 // qualified lists the columns with the table's name before each.
 func (t *table) qualified() string { return t.name + "." + strings.Join(t.columns, ", "+t.name+".") }
 
@@ -57,6 +63,7 @@ var (
 	cards      = newTable("cards", 1, "id order_id number holder profession type form bureau state since created expires activated")
 	cardSteps  = newTable("card_steps", 3, "card_id journal event origin outcome actor at")
 	keys       = newTable("keys", 1, "fingerprint card_id use since")
+	quotas     = newTable("quotas", 3, "bureau period start used")
 	attempts   = newTable("attempts", 2, "order_id attempt card_id requester epoch state opened closed")
 	intents    = newTable("intents", 1, "number issuer serial order_id attempt use subject profile profile_version profile_hash key_fingerprint not_before not_after tbs epoch")
 	certs      = newTable("certificates", 1, "intent card_id signature recorded")
@@ -79,7 +86,7 @@ var (
 // protected lists the tables that VerifyJournal recomputes from the journal,
 // those first to which the others refer. The feed is a chain of its own, of which
 // the journal holds the ends.
-var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, attempts, intents, certs, revoked, losses, crls}
+var protected = []*table{epochs, imports, enrolments, issuers, orders, cards, cardSteps, keys, quotas, attempts, intents, certs, revoked, losses, crls}
 
 // canonical is the text by which the journal commits to a row: a JSON object
 // with the columns in the table's order, short octets as {"hex":…}, long ones

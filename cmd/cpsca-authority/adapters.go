@@ -128,3 +128,9 @@ func (h *heads) SignHead(_ context.Context, sequence uint64, hash feed.Hash, asO
 	h.last = head
 	return head, nil
 }
+
+// quota is what the configuration gives a bureau.
+func (a *authority) quota(bureau string) card.Quota {
+	q := a.settings.QuotaOf(bureau)
+	return card.Quota{Hour: q.Hour, Day: q.Day}
+}

@@ -48,7 +48,7 @@ type authority struct {
 // closed by close, also after an error.
 func (a *authority) assemble(ctx context.Context) error {
 	var err error
-	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal, Fenced: a.stop})
+	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal, Fenced: a.stop, Quota: a.quota})
 	if err != nil {
 		return err
 	}

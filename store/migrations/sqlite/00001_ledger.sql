@@ -131,6 +131,15 @@ CREATE TABLE card_steps (
     PRIMARY KEY (card_id, journal, event)
 ) WITHOUT ROWID;
 
+-- How many intents each bureau was given in each hour and day of UTC.
+CREATE TABLE quotas (
+    bureau TEXT   NOT NULL,
+    period TEXT   NOT NULL CHECK (period IN ('hour', 'day')),
+    start  BIGINT NOT NULL,
+    used   BIGINT NOT NULL,
+    PRIMARY KEY (bureau, period, start)
+) WITHOUT ROWID;
+
 CREATE TABLE keys (
     fingerprint BYTEA  NOT NULL PRIMARY KEY,
     card_id     BIGINT,

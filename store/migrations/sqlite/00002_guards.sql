@@ -79,6 +79,12 @@ CREATE TRIGGER enrolments_stay BEFORE DELETE ON enrolments BEGIN SELECT RAISE(AB
 -- +goose StatementBegin
 CREATE TRIGGER epochs_as_written BEFORE UPDATE ON epochs BEGIN SELECT RAISE(ABORT, 'rows of epochs are never changed'); END;
 -- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER quotas_stay BEFORE DELETE ON quotas BEGIN SELECT RAISE(ABORT, 'rows of quotas are never deleted'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER quotas_as_written BEFORE UPDATE OF bureau, period, start ON quotas BEGIN SELECT RAISE(ABORT, 'these columns of quotas are never changed'); END;
+-- +goose StatementEnd
 -- What changes in the other tables is their state; the rest is written once.
 -- +goose StatementBegin
 CREATE TRIGGER orders_as_written BEFORE UPDATE OF id, holder, profession, type, form, why, replaces, bureau, challenge_authentication, challenge_signature, created ON orders BEGIN SELECT RAISE(ABORT, 'these columns of orders are never changed'); END;
