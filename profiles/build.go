@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"crypto"
 	"net/netip"
 	"time"
 
@@ -24,9 +23,8 @@ type certificate struct {
 	dnsNames            []string
 	ips                 []netip.Addr
 
-	// Computed by check.
-	key   crypto.PublicKey
-	keyID card.KeyID
+	key   *Key       // read from spki by check if nil
+	keyID card.KeyID // of key
 }
 
 // TBSCertificate  ::=  SEQUENCE  {

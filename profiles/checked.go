@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"sync/atomic"
 	"time"
 
@@ -60,24 +61,19 @@ func (p *Profile) check(c *certificate) (*Checked, error) {
 	if c.serial[0] < 0x10 || c.serial[0] > 0x7f {
 		return nil, refuse("serial", ruleSerial, "does not begin with an octet from 0x10 to 0x7f")
 	}
-	key, err := ParseSPKI(c.spki)
+	err := c.readKey()
 	if err != nil {
-		return nil, refuseAs(err, "subjectPublicKeyInfo", ruleKeys, err.Error())
+		return nil, err
 	}
-	c.key = key
-	c.keyID, err = SubjectKeyID(c.spki)
-	if err != nil {
-		return nil, refuseAs(err, "subjectPublicKeyInfo", ruleKeys, err.Error())
+	_, edwards := c.key.public.(ed25519.PublicKey)
+	if edwards && p.shape.basicConstraints == endEntity {
+		return nil, refuseAs(ErrUnsupportedKey, "subjectPublicKeyInfo", ruleKeys, "is an Ed25519 key, which issuers alone have")
 	}
 	err = p.checkSelfSigned(c)
 	if err != nil {
 		return nil, err
 	}
-	c.notBefore, c.notAfter, err = p.validity(c.notBefore, c.notAfter, key)
-	if err != nil {
-		return nil, err
-	}
-	mark, err := fingerprint(key, c.spki)
+	c.notBefore, c.notAfter, err = p.validity(c.notBefore, c.notAfter, c.key.public)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +84,21 @@ func (p *Profile) check(c *certificate) (*Checked, error) {
 	}
 	return &Checked{
 		profile: p, serial: c.serial, notBefore: c.notBefore, notAfter: c.notAfter,
-		key: mark, tbs: tbs,
+		key: c.key.fingerprint, tbs: tbs,
 	}, nil
+}
+
+// readKey reads the key unless the caller did.
+func (c *certificate) readKey() error {
+	if c.key == nil {
+		key, err := ParseKey(c.spki)
+		if err != nil {
+			return refuseAs(err, "subjectPublicKeyInfo", ruleKeys, err.Error())
+		}
+		c.key = key
+	}
+	c.spki, c.keyID = c.key.spki, c.key.id
+	return nil
 }
 
 // checkSelfSigned asks whether key and issuer are one where they must be, and
@@ -101,7 +110,7 @@ func (p *Profile) checkSelfSigned(c *certificate) error {
 	if !p.shape.selfSigned {
 		return nil
 	}
-	algorithm, err := AlgorithmFor(c.key)
+	algorithm, err := AlgorithmFor(c.key.public)
 	if err != nil || algorithm != p.issuer.Algorithm {
 		return refuse("Algorithm", "RFC 5280 §4.1.2.3", "is not one of the issuer's key")
 	}

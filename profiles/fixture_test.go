@@ -3,6 +3,7 @@ package profiles
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -67,10 +68,14 @@ func (a *authorityKey) sign(t testing.TB, checked *Checked) *x509.Certificate {
 		t.Fatal(err)
 	}
 	hash := a.issuer.Algorithm.Hash()
-	h := hash.New()
-	h.Write(tbs)
+	digest := tbs // Ed25519 signs it whole
+	if hash != 0 {
+		h := hash.New()
+		h.Write(tbs)
+		digest = h.Sum(nil)
+	}
 	// A nil source makes ECDSA deterministic (RFC 6979).
-	signature, err := a.signer.Sign(nil, h.Sum(nil), hash)
+	signature, err := a.signer.Sign(nil, digest, hash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +274,21 @@ func rsaEstate(t testing.TB) *estate {
 			return made(3073)
 		}
 		return made(2048)
+	})
+}
+
+// edwardsEstate has Ed25519 keys in its authorities.
+func edwardsEstate(t testing.TB) *estate {
+	t.Helper()
+	made := func(label string) crypto.Signer {
+		seed := sha512.Sum512([]byte("cpsca test key " + label))
+		return ed25519.NewKeyFromSeed(seed[:ed25519.SeedSize])
+	}
+	return newEstate(t, made, func(label string) crypto.Signer {
+		if label == "issuing" || label == "technical issuing" {
+			return made(label)
+		}
+		return fixedKey(t, elliptic.P256(), label)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -29,8 +30,9 @@ const maxSPKI = 2200
 //      publicExponent    INTEGER }                    -- RFC 3279 §2.3.1
 
 var (
-	rsaAlgorithm = mustSequence(encoded(oidRSAEncryption), []byte{tagNull, 0})
-	curves       = []struct {
+	rsaAlgorithm     = mustSequence(encoded(oidRSAEncryption), []byte{tagNull, 0})
+	ed25519Algorithm = mustSequence(encoded(oidEd25519))
+	curves           = []struct {
 		algorithm []byte
 		curve     elliptic.Curve
 	}{
@@ -45,29 +47,53 @@ func mustSequence(parts ...[]byte) []byte {
 	return appendElement(nil, tagSequence, bytes.Join(parts, nil))
 }
 
-// ParseSPKI reads a SubjectPublicKeyInfo and accepts only the one canonical
-// DER encoding of its key: RSA with NULL parameters (RFC 3279 §2.3.1), or an
-// uncompressed point on the named curve P-224, P-256, P-384 or P-521
-// (RFC 5480 §2). Which sizes, exponents and curves may have a certificate is
-// not decided here.
+// Key is a public key that ParseKey read, with its names. It never changes and
+// may be used by any number of goroutines.
+type Key struct {
+	public      crypto.PublicKey
+	spki        []byte
+	id          card.KeyID
+	fingerprint card.Fingerprint
+}
+
+// Public returns the key, as ParseSPKI does; not to be changed.
+func (k *Key) Public() crypto.PublicKey { return k.public }
+
+// SPKI returns its SubjectPublicKeyInfo in DER; not to be changed.
+func (k *Key) SPKI() []byte { return k.spki }
+
+// ID returns its subject key identifier, see SubjectKeyID.
+func (k *Key) ID() card.KeyID { return k.id }
+
+// Fingerprint names the key for ever, see KeyFingerprint.
+func (k *Key) Fingerprint() card.Fingerprint { return k.fingerprint }
+
+// ParseKey reads a SubjectPublicKeyInfo once for all its uses; it keeps the
+// slice. Canonical encodings alone are accepted: RSA with NULL parameters
+// (RFC 3279 §2.3.1), an uncompressed point on the named curve P-224, P-256,
+// P-384 or P-521 (RFC 5480 §2), or Ed25519 without parameters (RFC 8410 §4).
+// Which kinds, sizes, exponents and curves may have a certificate is not decided
+// here.
 //
 // It returns ErrUnsupportedKey for other algorithms and curves and
 // ErrNotCanonical for everything that is not the canonical encoding, a point
 // off its curve included.
-func ParseSPKI(spki []byte) (crypto.PublicKey, error) {
+func ParseKey(spki []byte) (*Key, error) {
 	algorithm, bits, err := splitSPKI(spki)
 	if err != nil {
 		return nil, err
 	}
+	public, material, err := readKey(algorithm, bits, spki)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{public: public, spki: spki, id: sha1.Sum(bits), fingerprint: sha256.Sum256(material)}, nil
+}
+
+// readKey returns the key and what its fingerprint is made of.
+func readKey(algorithm, bits, spki []byte) (key crypto.PublicKey, material []byte, err error) {
 	if bytes.Equal(algorithm, rsaAlgorithm) {
-		key, err := parseRSA(bits)
-		if err != nil {
-			return nil, err
-		}
-		if !bytes.Equal(appendSPKI(nil, algorithm, appendRSA(nil, key)), spki) {
-			return nil, ErrNotCanonical
-		}
-		return key, nil
+		return readRSA(algorithm, bits, spki)
 	}
 	for _, known := range curves {
 		if !bytes.Equal(algorithm, known.algorithm) {
@@ -75,14 +101,49 @@ func ParseSPKI(spki []byte) (crypto.PublicKey, error) {
 		}
 		key, err := ecdsa.ParseUncompressedPublicKey(known.curve, bits)
 		if err != nil {
-			return nil, fmt.Errorf("%w: not an uncompressed point of its curve", ErrNotCanonical)
+			return nil, nil, fmt.Errorf("%w: not an uncompressed point of its curve", ErrNotCanonical)
 		}
-		if !bytes.Equal(appendSPKI(nil, algorithm, bits), spki) {
-			return nil, ErrNotCanonical
-		}
-		return key, nil
+		return key, bits, canonical(algorithm, bits, spki)
 	}
-	return nil, unknownAlgorithm(algorithm)
+	if bytes.Equal(algorithm, ed25519Algorithm) {
+		if len(bits) != ed25519.PublicKeySize {
+			return nil, nil, fmt.Errorf("%w: an Ed25519 key has 32 octets", ErrNotCanonical)
+		}
+		return ed25519.PublicKey(bits), bits, canonical(algorithm, bits, spki)
+	}
+	return nil, nil, unknownAlgorithm(algorithm)
+}
+
+func readRSA(algorithm, bits, spki []byte) (crypto.PublicKey, []byte, error) {
+	key, err := parseRSA(bits)
+	if err != nil {
+		return nil, nil, err
+	}
+	modulus := key.N.Bytes()
+	var scratch [maxSPKI]byte
+	again := appendRSA(scratch[:0], modulus, key.E)
+	if !bytes.Equal(again, bits) {
+		return nil, nil, ErrNotCanonical
+	}
+	return key, modulus, canonical(algorithm, bits, spki)
+}
+
+// canonical asks for the one encoding of its parts.
+func canonical(algorithm, bits, spki []byte) error {
+	var scratch [maxSPKI + 16]byte
+	if !bytes.Equal(appendSPKI(scratch[:0], algorithm, bits), spki) {
+		return ErrNotCanonical
+	}
+	return nil
+}
+
+// ParseSPKI returns the public key that ParseKey reads.
+func ParseSPKI(spki []byte) (crypto.PublicKey, error) {
+	key, err := ParseKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	return key.public, nil
 }
 
 // SubjectKeyID returns the SHA-1 of the BIT STRING content of a
@@ -97,26 +158,14 @@ func SubjectKeyID(spki []byte) (card.KeyID, error) {
 }
 
 // KeyFingerprint identifies a key for ever: the SHA-256 of the RSA modulus
-// without leading zeros or of the uncompressed point. The errors are those of
-// ParseSPKI.
+// without leading zeros, of the uncompressed point, or of the octets of an
+// Ed25519 key. The errors are those of ParseKey.
 func KeyFingerprint(spki []byte) (card.Fingerprint, error) {
-	key, err := ParseSPKI(spki)
+	key, err := ParseKey(spki)
 	if err != nil {
 		return card.Fingerprint{}, err
 	}
-	return fingerprint(key, spki)
-}
-
-// fingerprint takes the key that ParseSPKI made of spki.
-func fingerprint(key crypto.PublicKey, spki []byte) (card.Fingerprint, error) {
-	if rsaKey, ok := key.(*rsa.PublicKey); ok {
-		return card.Fingerprint(sha256.Sum256(rsaKey.N.Bytes())), nil
-	}
-	_, point, err := splitSPKI(spki)
-	if err != nil {
-		return card.Fingerprint{}, err
-	}
-	return card.Fingerprint(sha256.Sum256(point)), nil
+	return key.fingerprint, nil
 }
 
 // splitSPKI returns the AlgorithmIdentifier with its header and the octets of
@@ -152,10 +201,10 @@ func parseRSA(bits []byte) (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
 }
 
-func appendRSA(b []byte, key *rsa.PublicKey) []byte {
+func appendRSA(b, modulus []byte, exponent int) []byte {
 	start := len(b)
-	b = appendInteger(b, key.N.Bytes())
-	b = appendInteger(b, []byte{byte(key.E >> 24), byte(key.E >> 16), byte(key.E >> 8), byte(key.E)})
+	b = appendInteger(b, modulus)
+	b = appendInteger(b, []byte{byte(exponent >> 24), byte(exponent >> 16), byte(exponent >> 8), byte(exponent)})
 	return enclose(b, start, tagSequence)
 }
 

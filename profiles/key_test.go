@@ -124,7 +124,8 @@ func TestRefusesBySection7KeysThatAreNotCanonical(t *testing.T) {
 		"a curve that is not named":              {spki(sequence(encoded(oidECPublicKey), sequence(integer(1))), point), ErrNotCanonical},
 		"secp256k1":                              {spki(sequence(encoded(oidECPublicKey), encoded(oid{1, 3, 132, 0, 10})), point), ErrUnsupportedKey},
 		"RSASSA-PSS":                             {spki(sequence(encoded(oid{1, 2, 840, 113549, 1, 1, 10})), sequence(modulus, integer(65537))), ErrUnsupportedKey},
-		"Ed25519":                                {spkiOf(t, ed25519.NewKeyFromSeed(make([]byte, 32)).Public()), ErrUnsupportedKey},
+		"Ed25519 with parameters":                {spki(sequence(encoded(oidEd25519), null), make([]byte, 32)), ErrUnsupportedKey},
+		"Ed25519 of 31 octets":                   {spki(sequence(encoded(oidEd25519)), make([]byte, 31)), ErrNotCanonical},
 		"far too long":                           {make([]byte, 1<<20), ErrUnsupportedKey},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,13 +153,14 @@ func TestAlgorithmsFollowTheKeyAndHaveTheirIdentifiers(t *testing.T) {
 		{&rsa.PublicKey{}, SHA256WithRSA, crypto.SHA256, []byte{0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0}},
 		{&ecdsa.PublicKey{Curve: elliptic.P256()}, ECDSAWithSHA256, crypto.SHA256, []byte{0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2}},
 		{&ecdsa.PublicKey{Curve: elliptic.P384()}, ECDSAWithSHA384, crypto.SHA384, []byte{0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3}},
+		{ed25519.PublicKey{}, Ed25519, crypto.Hash(0), []byte{0x30, 5, 6, 3, 0x2b, 0x65, 0x70}},
 	} {
 		got, err := AlgorithmFor(tt.pub)
 		if err != nil || got != tt.want || got.Hash() != tt.hash || !bytes.Equal(got.Identifier(), tt.identifier) {
 			t.Errorf("%s: got %v, %v, %v, %x", tt.want, got, err, got.Hash(), got.Identifier())
 		}
 	}
-	for _, pub := range []crypto.PublicKey{nil, ed25519.PublicKey{}, &ecdsa.PublicKey{Curve: elliptic.P521()}, rsa.PublicKey{}} {
+	for _, pub := range []crypto.PublicKey{nil, &ed25519.PublicKey{}, &ecdsa.PublicKey{Curve: elliptic.P521()}, rsa.PublicKey{}} {
 		_, err := AlgorithmFor(pub)
 		if !errors.Is(err, ErrUnsupportedKey) {
 			t.Errorf("%T: %v", pub, err)
@@ -169,6 +171,49 @@ func TestAlgorithmsFollowTheKeyAndHaveTheirIdentifiers(t *testing.T) {
 	}
 }
 
+// An issuer may have an Ed25519 key; what it certifies may not.
+func TestAnEd25519KeyIsAnIssuersAlone(t *testing.T) {
+	spki := spkiOf(t, ed25519.NewKeyFromSeed(make([]byte, 32)).Public())
+	key, err := ParseKey(spki)
+	if err != nil || !bytes.Equal(key.SPKI(), spki) || !key.Public().(ed25519.PublicKey).Equal(ed25519.NewKeyFromSeed(make([]byte, 32)).Public()) {
+		t.Fatalf("got %v, %v", key, err)
+	}
+	leaf := testLeaf(t, CPSSignature)
+	leaf.SPKI = spki
+	_, err = compile(t, CPSSignature, testIssuer(t), demoSettings("issuing")).Check(leaf)
+	if r := refusal(t, err); !errors.Is(err, ErrUnsupportedKey) || r.Field != "subjectPublicKeyInfo" {
+		t.Fatalf("a card: got %v", err)
+	}
+	one := Infrastructure{Serial: serial(1), NotBefore: start, SPKI: spki, Subject: distinguishedName(t, "somebody")}
+	_, err = compile(t, OCSP, testIssuer(t), demoSettings("issuing")).CheckInfrastructure(one)
+	if !errors.Is(err, ErrUnsupportedKey) {
+		t.Fatalf("a responder: got %v", err)
+	}
+	_, err = compile(t, Issuing, testIssuer(t), demoSettings("root")).CheckInfrastructure(one)
+	if err != nil {
+		t.Fatalf("an issuer: got %v", err)
+	}
+}
+
+// A key that was read already is certified as its octets would be.
+func TestAKeyThatWasReadGivesTheSameCertificate(t *testing.T) {
+	p := compile(t, CPSSignature, testIssuer(t), demoSettings("issuing"))
+	leaf := testLeaf(t, CPSSignature)
+	want, err := p.Check(leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf.Key, err = ParseKey(leaf.SPKI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf.SPKI = nil
+	got, err := p.Check(leaf)
+	if err != nil || !bytes.Equal(got.TBS(), want.TBS()) || got.Key() != want.Key() {
+		t.Fatalf("got %x, %v, want %x", got.TBS(), err, want.TBS())
+	}
+}
+
 // FuzzParseSPKI: what is accepted is read by crypto/x509 too and written by it
 // with the same octets.
 func FuzzParseSPKI(f *testing.F) {
@@ -176,6 +221,7 @@ func FuzzParseSPKI(f *testing.F) {
 	for _, curve := range []elliptic.Curve{elliptic.P224(), elliptic.P256(), elliptic.P384()} {
 		f.Add(spkiOf(f, fixedKey(f, curve, "a").Public()))
 	}
+	f.Add(spkiOf(f, ed25519.NewKeyFromSeed(make([]byte, 32)).Public()))
 	f.Fuzz(func(t *testing.T, spki []byte) {
 		key, err := ParseSPKI(spki)
 		if err != nil {

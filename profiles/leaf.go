@@ -42,6 +42,7 @@ type Leaf struct {
 	Serial    card.Serial
 	NotBefore time.Time // truncated to the second
 	SPKI      []byte    // SubjectPublicKeyInfo, canonical DER, taken verbatim
+	Key       *Key      // in place of SPKI, where it was read already
 	Holder    Holder
 	Number    card.Number
 }
@@ -70,7 +71,7 @@ func (p *Profile) Check(leaf Leaf) (*Checked, error) {
 		return nil, err
 	}
 	c := certificate{
-		serial: leaf.Serial, notBefore: leaf.NotBefore, spki: leaf.SPKI,
+		serial: leaf.Serial, notBefore: leaf.NotBefore, spki: leaf.SPKI, key: leaf.Key,
 		subject: texts.appendTo(make([]byte, 0, 512)),
 		number:  leaf.Number, profession: leaf.Holder.Profession,
 		principal: texts.id,

@@ -57,7 +57,7 @@ var (
 	oidUserPrincipalName = oid{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 )
 
-// Public keys and signatures (RFC 3279, RFC 5480, RFC 5758, RFC 8017).
+// Public keys and signatures (RFC 3279, RFC 5480, RFC 5758, RFC 8017, RFC 8410).
 var (
 	oidRSAEncryption   = oid{1, 2, 840, 113549, 1, 1, 1}
 	oidSHA256WithRSA   = oid{1, 2, 840, 113549, 1, 1, 11}
@@ -68,6 +68,7 @@ var (
 	oidP256            = oid{1, 2, 840, 10045, 3, 1, 7}
 	oidP384            = oid{1, 3, 132, 0, 34}
 	oidP521            = oid{1, 3, 132, 0, 35}
+	oidEd25519         = oid{1, 3, 101, 112}
 )
 
 // The encoded forms that are written while a certificate is built.
