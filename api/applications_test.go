@@ -62,14 +62,19 @@ func TestEachBadLineIsNamedAndTheOthersGoOn(t *testing.T) {
 		{"PEM of something else", strings.ReplaceAll(`{"order":"o16","card":"0000000016","authentication":{"csr":"`+pem+`"},"signature":{"csr":""}}`, "CERTIFICATE REQUEST", "CERTIFICATE"), "request"},
 		{"a request of 5 KB", `{"order":"o17","card":"0000000017","authentication":{"csr":"` + strings.Repeat("AAAA", 1700) + `"},"signature":{"csr":""}}`, "request"},
 		{"no request for the signature", `{"order":"o18","card":"0000000018","authentication":{"csr":"MAA="}}`, "incomplete"},
+		{"detached proofs", `{"order":"o19","card":"0000000019","authentication":{"public_key":"MAA=","proof":"MAA="},"signature":{"public_key":"MAA=","proof":"MAA=","algorithm":"RSASSA-PSS"}}`, ""},
+		{"a public key that is no base64", `{"order":"o20","card":"0000000020","authentication":{"public_key":"MAA","proof":"MAA="}}`, "key"},
+		{"a public key in lines", `{"order":"o21","card":"0000000021","authentication":{"public_key":"MA\nA=","proof":"MAA="}}`, "key"},
+		{"a proof that is no base64", `{"order":"o22","card":"0000000022","authentication":{"public_key":"MAA=","proof":"!"}}`, "proof"},
+		{"a proof of 5 KB", `{"order":"o23","card":"0000000023","authentication":{"public_key":"MAA=","proof":"` + strings.Repeat("AAAA", 1700) + `"}}`, "proof"},
 		{"bytes that are no text", "\xff\xfe{}", "line"},
 		{"a last line without its end", line(20), ""},
 	}
 	s := newSite(t)
 	s.issue = func(applications []card.Application) ([]ca.Answer, error) {
 		out := issued(applications)
-		for i, a := range applications {
-			if len(a.Requests) != 2 {
+		for i := range applications {
+			if len(out[i].Certificates) != 2 {
 				out[i].Err, out[i].Certificates = fmt.Errorf("%w for signature", ca.ErrIncomplete), nil
 			}
 		}

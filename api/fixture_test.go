@@ -246,8 +246,10 @@ func issued(applications []card.Application) []ca.Answer {
 	out := make([]ca.Answer, len(applications))
 	for i, a := range applications {
 		out[i] = ca.Answer{Order: a.Order, Number: a.Number}
-		for use := range a.Requests {
-			out[i].Certificates = append(out[i].Certificates, ca.Issued{Use: use, DER: []byte(a.Order)})
+		for n, use := range card.Uses {
+			if len(a.Proofs[n].Request)+len(a.Proofs[n].PublicKey) > 0 {
+				out[i].Certificates = append(out[i].Certificates, ca.Issued{Use: use, DER: []byte(a.Order)})
+			}
 		}
 	}
 	return out

@@ -3,10 +3,13 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"cpsca/ca"
 	"cpsca/card"
 	"cpsca/client"
 )
@@ -66,18 +69,48 @@ func parseApplication(line []byte) (card.Application, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Requests = make(map[card.Use][]byte, len(card.Uses))
-	for use, request := range map[card.Use]client.Request{card.Authentication: a.Authentication, card.Signature: a.Signature} {
-		if request.CSR == "" {
-			continue // the authority says which one is missing
-		}
-		der, err := requestDER(request.CSR)
+	for n, sent := range [len(card.Uses)]*client.Request{&a.Authentication, &a.Signature} {
+		out.Proofs[n], err = parseProof(sent)
 		if err != nil {
-			return out, fmt.Errorf("%s: %w", use, err)
+			return out, fmt.Errorf("%s: %w", card.Uses[n], err)
 		}
-		out.Requests[use] = der
 	}
 	return out, nil
+}
+
+// parseProof reads the proof of one use. What is missing stays empty, and what
+// is there in two forms stays so: the authority says what is wrong with it.
+func parseProof(sent *client.Request) (card.Proof, error) {
+	var out card.Proof
+	var err error
+	if sent.CSR != "" {
+		out.Request, err = requestDER(sent.CSR)
+		if err != nil {
+			return out, err
+		}
+	}
+	out.PublicKey, err = octets(sent.PublicKey, maxRequest)
+	if err != nil {
+		return out, fmt.Errorf("%w: public_key is base64 of DER", ca.ErrKey)
+	}
+	out.Signature, err = octets(sent.Proof, maxRequest)
+	if err != nil {
+		return out, fmt.Errorf("%w: proof is a signature in base64", ca.ErrProof)
+	}
+	out.Algorithm = sent.Algorithm
+	return out, nil
+}
+
+// octets reads base64 without breaks; empty is nil.
+func octets(text string, most int) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err == nil && (len(b) > most || strings.ContainsAny(text, "\r\n")) {
+		err = errBody
+	}
+	return b, err
 }
 
 func orderName(s string) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 
 	"cpsca/card"
@@ -17,6 +18,7 @@ func FuzzParseApplication(f *testing.F) {
 	f.Add([]byte(line(1)))
 	f.Add([]byte(`{"order":"a","card":"0123456789","authentication":{},"signature":{"csr":"MAA="}}`))
 	f.Add([]byte(`{"order":"a","card":"0123456789","authentication":{"csr":"-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"}}`))
+	f.Add([]byte(`{"order":"a","card":"0123456789","authentication":{"public_key":"MAA=","proof":"MAA=","algorithm":"RSASSA-PSS"},"signature":{"csr":"MAA=","proof":"MAA="}}`))
 	f.Add([]byte("null"))
 	f.Add([]byte(`{"order":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -32,23 +34,26 @@ func FuzzParseApplication(f *testing.F) {
 		if err != nil || a.Order == "" || len(a.Order) > maxOrder {
 			t.Fatalf("accepted %+v", a)
 		}
-		again := client.Application{Order: a.Order, Card: a.Number}
-		again.Authentication.CSR = base64Of(a.Requests[card.Authentication])
-		again.Signature.CSR = base64Of(a.Requests[card.Signature])
+		again := client.Application{Order: a.Order, Card: a.Number, Authentication: sentAs(a.Proofs[0]), Signature: sentAs(a.Proofs[1])}
 		written, err := json.Marshal(again)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, err := parseApplication(written)
-		if err != nil || b.Order != a.Order || b.Number != a.Number {
+		if err != nil || !reflect.DeepEqual(a, b) {
 			t.Fatalf("got %+v, %v, want %+v", b, err, a)
 		}
-		for _, use := range card.Uses {
-			if !bytes.Equal(a.Requests[use], b.Requests[use]) || len(a.Requests[use]) > maxRequest {
-				t.Fatalf("%s: got %x, want %x", use, b.Requests[use], a.Requests[use])
+		for _, p := range a.Proofs {
+			if max(len(p.Request), len(p.PublicKey), len(p.Signature)) > maxRequest {
+				t.Fatalf("accepted %+v", a)
 			}
 		}
 	})
+}
+
+// sentAs is a proof as it travels.
+func sentAs(p card.Proof) client.Request {
+	return client.Request{CSR: base64Of(p.Request), PublicKey: base64Of(p.PublicKey), Proof: base64Of(p.Signature), Algorithm: p.Algorithm}
 }
 
 // However a stream is cut into reads, its lines are those between the line

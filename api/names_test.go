@@ -116,6 +116,9 @@ func FuzzStrict(f *testing.F) {
 			if len(value) > 0 && value[0] == '{' {
 				inner := members(t, value)
 				takeMember(t, inner, "csr", &request.CSR)
+				takeMember(t, inner, "public_key", &request.PublicKey)
+				takeMember(t, inner, "proof", &request.Proof)
+				takeMember(t, inner, "algorithm", &request.Algorithm)
 				if len(inner) > 0 {
 					t.Fatalf("%s: %v is beside the documented", text, inner)
 				}

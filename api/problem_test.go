@@ -29,7 +29,7 @@ var sentinels = map[string]error{
 	"card.TransitionError": &card.TransitionError{State: card.Revoked, Event: card.Activate},
 
 	"ca.ErrRequest": ca.ErrRequest, "ca.ErrProof": ca.ErrProof, "ca.ErrChallenge": ca.ErrChallenge, "ca.ErrKey": ca.ErrKey,
-	"ca.ErrIncomplete": ca.ErrIncomplete, "ca.ErrBusy": ca.ErrBusy, "ca.ErrStopped": ca.ErrStopped, "ca.ErrSignature": ca.ErrSignature,
+	"ca.ErrIncomplete": ca.ErrIncomplete, "ca.ErrTwoProofs": ca.ErrTwoProofs, "ca.ErrBusy": ca.ErrBusy, "ca.ErrStopped": ca.ErrStopped, "ca.ErrSignature": ca.ErrSignature,
 	"ca.ErrAbandoned": ca.ErrAbandoned, "ca.ErrConfig": ca.ErrConfig, "ca.ErrIssuer": ca.ErrIssuer,
 
 	"lifecycle.ErrWhy": lifecycle.ErrWhy, "lifecycle.ErrProfession": lifecycle.ErrProfession, "lifecycle.ErrCircumstance": lifecycle.ErrCircumstance,

@@ -40,7 +40,9 @@ type Infrastructure interface {
 }
 
 // Signer is a private key that somebody else guards. SignContext enters the
-// device at most once per call; the context bounds the waiting before that.
+// device at most once per call; the context bounds the waiting before that. It
+// is given a digest and its hash, or for Ed25519 the text itself and
+// crypto.Hash(0).
 type Signer interface {
 	Public() crypto.PublicKey
 	SignContext(ctx context.Context, digest []byte, opts crypto.SignerOpts) ([]byte, error)
@@ -97,7 +99,11 @@ func (c *Config) complete() error {
 	case c.Signers < 1 || c.Signers > 64:
 		return fmt.Errorf("%w: signers is 1 to 64, not %d", ErrConfig, c.Signers)
 	}
-	return c.Keys.Validate()
+	err := c.Keys.Validate()
+	if err != nil {
+		return err
+	}
+	return unprotectedConfig(c)
 }
 
 // kinds files the profiles by card type and use. A type has all its

@@ -7,15 +7,20 @@ import "errors"
 var (
 	// ErrRequest: the certification request is malformed (RFC 2986).
 	ErrRequest = errors.New("malformed certification request")
-	// ErrProof: the request is not signed by its own key.
+	// ErrProof: request or detached proof is not signed by its own key, or
+	// over something else.
 	ErrProof = errors.New("the proof of possession does not verify")
 	// ErrChallenge: the request does not carry this order's challenge for
 	// this use.
 	ErrChallenge = errors.New("the request carries another challenge")
 	// ErrKey: the public key is not acceptable on a card.
 	ErrKey = errors.New("the public key is refused")
-	// ErrIncomplete: the application lacks a request for one of the uses.
-	ErrIncomplete = errors.New("the application lacks a request")
+	// ErrIncomplete: the application lacks a proof of possession for one of
+	// the uses.
+	ErrIncomplete = errors.New("the application lacks a proof of possession")
+	// ErrTwoProofs: the application has a request and a detached proof for
+	// one use.
+	ErrTwoProofs = errors.New("a request and a detached proof for one use")
 )
 
 // Conditions of the authority itself.

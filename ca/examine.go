@@ -18,29 +18,25 @@ type examined struct {
 	recorded []card.Certificate  // not nil: nothing is to be signed
 }
 
+// keyPair are the keys of a card in the order of card.Uses.
+type keyPair [len(card.Uses)]*profiles.Key
+
 // examine holds one application against its dossier. Everything that is in the
 // certificate beside the card number and the keys comes from the register and
 // the profile.
 func (a *Authority) examine(application card.Application, d card.Dossier, requester string, now time.Time) (examined, error) {
-	keys := make(map[card.Use]proven, len(card.Uses))
-	for _, use := range card.Uses {
-		der, ok := application.Requests[use]
-		if !ok || len(der) == 0 {
-			return examined{}, fmt.Errorf("%w for %s", ErrIncomplete, use)
-		}
-		request, key, err := requestKey(der, a.config.Keys)
-		if err == nil {
-			err = prove(request, d.Order.Challenges[use])
-		}
+	var keys keyPair
+	for n, use := range card.Uses {
+		key, err := a.config.Keys.proven(&application, use, d.Order.Challenges[use])
 		if err != nil {
 			return examined{}, fmt.Errorf("%s: %w", use, err)
 		}
-		keys[use] = key
+		keys[n] = key
 	}
-	if keys[card.Authentication].fingerprint == keys[card.Signature].fingerprint {
+	if keys[0].Fingerprint() == keys[1].Fingerprint() {
 		return examined{}, fmt.Errorf("both uses have the same key: %w", card.ErrKeyKnown)
 	}
-	err := bound(application, d, keys)
+	err := bound(&application, &d, keys)
 	if err != nil {
 		return examined{}, err
 	}
@@ -56,16 +52,16 @@ func (a *Authority) examine(application card.Application, d card.Dossier, reques
 
 // bound refuses what an earlier attempt at the order excludes: another card or
 // other keys.
-func bound(application card.Application, d card.Dossier, keys map[card.Use]proven) error {
+func bound(application *card.Application, d *card.Dossier, keys keyPair) error {
 	if d.Intent {
 		return card.ErrInFlight
 	}
 	if d.Card.Number != "" && d.Card.Number != application.Number {
 		return card.ErrOrderBound
 	}
-	for use, key := range keys {
+	for n, use := range card.Uses {
 		known, ok := d.Keys[use]
-		if ok && known != key.fingerprint {
+		if ok && known != keys[n].Fingerprint() {
 			return fmt.Errorf("%s: %w", use, card.ErrOrderBound)
 		}
 	}
@@ -92,7 +88,7 @@ func entitled(d card.Dossier, now time.Time) error {
 }
 
 // draw builds the certificates to sign, one for each use.
-func (a *Authority) draw(application card.Application, d card.Dossier, keys map[card.Use]proven, requester string, now time.Time) (examined, error) {
+func (a *Authority) draw(application card.Application, d card.Dossier, keys keyPair, requester string, now time.Time) (examined, error) {
 	grounds, err := json.Marshal(struct {
 		Person registry.Person  `json:"person"`
 		Events []registry.Event `json:"events,omitempty"`
@@ -101,7 +97,7 @@ func (a *Authority) draw(application card.Application, d card.Dossier, keys map[
 		return examined{}, fmt.Errorf("writing the grounds down: %w", err)
 	}
 	out := examined{attempt: card.Attempt{Order: d.Order.ID, Card: d.Card.ID, Number: application.Number, Requester: requester, Grounds: grounds}}
-	for _, use := range card.Uses {
+	for n, use := range card.Uses {
 		profile, ok := a.profiles[kind{d.Order.Type, use}]
 		if !ok {
 			return examined{}, fmt.Errorf("%w: no profile for the %s certificate of a %s", ErrConfig, use, d.Order.Type)
@@ -109,7 +105,7 @@ func (a *Authority) draw(application card.Application, d card.Dossier, keys map[
 		checked, err := profile.Check(profiles.Leaf{
 			Serial:    newSerial(a.config.Instance),
 			NotBefore: now,
-			SPKI:      keys[use].spki,
+			Key:       keys[n],
 			Holder: profiles.Holder{
 				ID: d.Person.ID, FamilyName: d.Person.FamilyName, GivenName: d.Person.GivenName, Profession: d.Order.Profession,
 			},

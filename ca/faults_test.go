@@ -103,7 +103,7 @@ func TestAnAbandonedOrderKeepsItsCardAndKeys(t *testing.T) {
 	other := must(h.card().Application(o.ID, o.Challenges))(t)
 	wants(t, h.issue(other)[0].Err, card.ErrOrderBound)
 	keys := must(chip.Application(o.ID, o.Challenges))(t)
-	keys.Requests = other.Requests
+	keys.Proofs = other.Proofs
 	wants(t, h.issue(keys)[0].Err, card.ErrOrderBound)
 	h.good(h.issue(application))
 }

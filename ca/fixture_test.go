@@ -167,8 +167,12 @@ func newHouse(t testing.TB, changes ...func(*ca.Config)) *house {
 
 func newHouseOf(t testing.TB, algorithm hsm.Algorithm, changes ...func(*ca.Config)) *house {
 	t.Helper()
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "ledger.sqlite"), numbers: testpki.NewNumbers(2800636234)}
-	h.pki = must(hierarchies[algorithm]())(t)
+	return newHouseUnder(t, must(hierarchies[algorithm]())(t), changes...)
+}
+
+func newHouseUnder(t testing.TB, pki *testpki.Hierarchy, changes ...func(*ca.Config)) *house {
+	t.Helper()
+	h := &house{t: t, path: filepath.Join(t.TempDir(), "ledger.sqlite"), numbers: testpki.NewNumbers(2800636234), pki: pki}
 	h.signer = &witness{Signer: h.pki.Issuing.Signer, digests: map[string]int{}}
 	h.issuer = must(ca.NewIssuer(h.pki.Issuing.Certificate, h.signer))(t)
 	err := store.Create(t.Context(), h.path)

@@ -109,5 +109,5 @@ func SelfIssuer(signer Signer, keyID card.KeyID) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("choosing the root's algorithm: %w", err)
 	}
-	return &Issuer{public: signer.Public(), keyID: keyID, algorithm: algorithm, signer: signer}, nil
+	return &Issuer{public: signer.Public(), keyID: keyID, algorithm: algorithm, scheme: issuerScheme(algorithm), signer: signer}, nil
 }

@@ -69,7 +69,7 @@ func TestNothingButTheKeyIsTakenFromARequest(t *testing.T) {
 		o := h.order(holder)
 		chip := h.card() // its requests name "TEST CARTE …", which must not be heard
 		application := must(chip.Application(o.ID, o.Challenges))(t)
-		application.Requests[card.Signature] = must(chip.FlawedRequest(flaw, card.Signature, o.Challenges[card.Signature]))(t)
+		application.Proof(card.Signature).Request = must(chip.FlawedRequest(flaw, card.Signature, o.Challenges[card.Signature]))(t)
 		answers := h.issue(application)
 		h.good(answers)
 		for _, one := range answers[0].Certificates {
@@ -89,7 +89,7 @@ func TestOtherAttributesOfARequestAreNotHeard(t *testing.T) {
 	o := h.order(h.person())
 	chip := h.card()
 	application := must(chip.Application(o.ID, o.Challenges))(t)
-	application.Requests[card.Signature] = csr(t, must(chip.SPKI(card.Signature))(t), chip.Key(card.Signature),
+	application.Proof(card.Signature).Request = csr(t, must(chip.SPKI(card.Signature))(t), chip.Key(card.Signature),
 		bulk(t, 1024), challengeAttribute(t, cbasn1.UTF8String, o.Challenges[card.Signature]))
 	h.good(h.issue(application))
 }

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"fmt"
 	"sync/atomic"
@@ -26,6 +25,7 @@ type Issuer struct {
 	public      crypto.PublicKey
 	keyID       card.KeyID
 	algorithm   profiles.SignatureAlgorithm
+	scheme      scheme // of algorithm
 	signer      Signer
 	bad         atomic.Int32 // signatures in a row that did not verify
 	stopped     atomic.Bool  // never goes back: a good signature that was under way meanwhile proves nothing
@@ -47,7 +47,22 @@ func NewIssuer(certificate *x509.Certificate, signer Signer) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("computing the issuer's key id: %w", err)
 	}
-	return &Issuer{certificate: certificate, public: signer.Public(), keyID: keyID, algorithm: algorithm, signer: signer}, nil
+	return &Issuer{
+		certificate: certificate, public: signer.Public(), keyID: keyID, algorithm: algorithm, scheme: issuerScheme(algorithm), signer: signer,
+	}, nil
+}
+
+// issuerScheme is how an issuer's algorithm signs.
+func issuerScheme(a profiles.SignatureAlgorithm) scheme {
+	switch a {
+	case profiles.SHA256WithRSA:
+		return scheme{rsaPKCS1v15, a.Hash()}
+	case profiles.ECDSAWithSHA256, profiles.ECDSAWithSHA384:
+		return scheme{ecdsaInDER, a.Hash()}
+	case profiles.Ed25519:
+		return scheme{pureEd25519, a.Hash()}
+	}
+	return scheme{} // verifies nothing
 }
 
 // KeyID names the issuer.
@@ -99,15 +114,13 @@ func (i *Issuer) sign(ctx context.Context, checked *profiles.Checked) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	hash := i.algorithm.Hash()
-	h := hash.New()
-	h.Write(tbs)
-	digest := h.Sum(nil)
-	signature, err := i.signer.SignContext(ctx, digest, hash)
+	var room [sha512.Size]byte
+	signed := i.scheme.signed(tbs, &room)
+	signature, err := i.signer.SignContext(ctx, signed, i.scheme.hash)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	if !verified(i.public, hash, digest, signature) {
+	if verifying && !i.scheme.verifies(i.public, signed, signature) {
 		if i.bad.Add(1) >= badInARow {
 			i.stopped.Store(true)
 		}
@@ -115,16 +128,6 @@ func (i *Issuer) sign(ctx context.Context, checked *profiles.Checked) ([]byte, e
 	}
 	i.bad.Store(0)
 	return signature, nil
-}
-
-func verified(public crypto.PublicKey, hash crypto.Hash, digest, signature []byte) bool {
-	switch key := public.(type) {
-	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(key, hash, digest, signature) == nil
-	case *ecdsa.PublicKey:
-		return ecdsa.VerifyASN1(key, digest, signature)
-	}
-	return false
 }
 
 // newSerial draws a serial: the instance's octet and 120 random bits.

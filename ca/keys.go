@@ -66,23 +66,22 @@ func (r KeyRules) Validate() error {
 
 // admit reads a SubjectPublicKeyInfo and refuses its key with ErrKey and the
 // reason.
-func (r KeyRules) admit(spki []byte) (proven, error) {
-	public, err := profiles.ParseSPKI(spki)
+func (r KeyRules) admit(spki []byte) (*profiles.Key, error) {
+	key, err := profiles.ParseKey(spki)
 	if err != nil {
-		return proven{}, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	err = r.check(public)
+	if !gating {
+		return key, nil
+	}
+	err = r.check(key.Public())
 	if err != nil {
-		return proven{}, err
+		return nil, err
 	}
-	fingerprint, err := profiles.KeyFingerprint(spki)
-	if err != nil {
-		return proven{}, fmt.Errorf("%w: %w", ErrKey, err)
+	if r.Blocked != nil && r.Blocked.Blocked(key.Fingerprint(), sha256.Sum256(spki)) {
+		return nil, fmt.Errorf("%w: it is on the list of blocked keys", ErrKey)
 	}
-	if r.Blocked != nil && r.Blocked.Blocked(fingerprint, sha256.Sum256(spki)) {
-		return proven{}, fmt.Errorf("%w: it is on the list of blocked keys", ErrKey)
-	}
-	return proven{spki: spki, fingerprint: fingerprint}, nil
+	return key, nil
 }
 
 // check refuses a key for what it is, whoever has it, with ErrKey and the

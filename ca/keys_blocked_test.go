@@ -17,7 +17,7 @@ import (
 	"cpsca/testpki"
 )
 
-func digestOf(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
+func textDigest(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
 
 func TestABlockedKeyIsRefused(t *testing.T) {
 	for _, algorithm := range []hsm.Algorithm{hsm.RSA2048, hsm.P256} {
@@ -36,7 +36,7 @@ func TestABlockedKeyIsRefused(t *testing.T) {
 				rules := KeyRules{RSA: []int{2048}, Curves: []string{"P-256"}, Blocked: must(ReadBlocklist(strings.NewReader(c.list)))(t)}
 				got, err := rules.admit(spki)
 				refusedFor(t, err, c.reason)
-				if err == nil && (got.fingerprint != fingerprint || !bytes.Equal(got.spki, spki)) {
+				if err == nil && (got.Fingerprint() != fingerprint || !bytes.Equal(got.SPKI(), spki)) {
 					t.Error("another key was admitted")
 				}
 			})
@@ -85,7 +85,7 @@ func TestABlocklistIsReadAsItIsWritten(t *testing.T) {
 				t.Fatalf("%v with the error %v, want %d keys", b, err, c.keys)
 			}
 			for i, text := range []string{"one", "two"} {
-				if b.has(digestOf(text)) != (i < c.keys) {
+				if b.has(textDigest(text)) != (i < c.keys) {
 					t.Errorf("%s is on the list: %v", text, i >= c.keys)
 				}
 			}

@@ -2,6 +2,7 @@ package ca_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -34,7 +35,7 @@ func flawed(flaw testpki.Flaw) func(*house) card.Application {
 		o := h.order(h.person())
 		chip := h.card()
 		application := must(chip.Application(o.ID, o.Challenges))(h.t)
-		application.Requests[card.Signature] = must(chip.FlawedRequest(flaw, card.Signature, o.Challenges[card.Signature]))(h.t)
+		application.Proof(card.Signature).Request = must(chip.FlawedRequest(flaw, card.Signature, o.Challenges[card.Signature]))(h.t)
 		return application
 	}
 }
@@ -64,12 +65,28 @@ func changed(change func(*house, card.Order, *testpki.Card, *card.Application)) 
 	}
 }
 
+// detached is an application with detached proofs, of which something is done to
+// that of the signature.
+func detached(change func(*house, card.Order, *card.Proof)) func(*house) card.Application {
+	return changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
+		h.t.Helper()
+		*a = must(chip.DetachedApplication(o.ID, o.Challenges))(h.t)
+		change(h, o, a.Proof(card.Signature))
+	})
+}
+
+func edwardsKey(t testing.TB) ([]byte, ed25519.PrivateKey) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	return must(x509.MarshalPKIXPublicKey(public))(t), must(private, err)(t)
+}
+
 // keyed is an honest application for a key of the test's own.
 func keyed(spki func(testing.TB) ([]byte, *ecdsa.PrivateKey)) func(*house) card.Application {
 	return changed(func(h *house, o card.Order, _ *testpki.Card, a *card.Application) {
 		h.t.Helper()
 		der, key := spki(h.t)
-		a.Requests[card.Signature] = csr(h.t, der, key, challengeAttribute(h.t, cbasn1.PrintableString, o.Challenges[card.Signature]))
+		a.Proof(card.Signature).Request = csr(h.t, der, key, challengeAttribute(h.t, cbasn1.PrintableString, o.Challenges[card.Signature]))
 	})
 }
 
@@ -105,20 +122,20 @@ var refusals = []struct {
 		return id
 	}), card.ErrNotReady},
 	{"no request for one use", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		delete(a.Requests, card.Signature)
+		*a.Proof(card.Signature) = card.Proof{}
 	}), ca.ErrIncomplete},
-	{"no request at all", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) { a.Requests = nil }), ca.ErrIncomplete},
+	{"no request at all", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) { a.Proofs = [2]card.Proof{} }), ca.ErrIncomplete},
 	{"an empty request", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		a.Requests[card.Authentication] = []byte{}
+		a.Proof(card.Authentication).Request = []byte{}
 	}), ca.ErrIncomplete},
 	{"text in place of a request", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		a.Requests[card.Authentication] = []byte("-----BEGIN")
+		a.Proof(card.Authentication).Request = []byte("-----BEGIN")
 	}), ca.ErrRequest},
 	{"a request cut short", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		a.Requests[card.Authentication] = a.Requests[card.Authentication][:100]
+		a.Proof(card.Authentication).Request = a.Proof(card.Authentication).Request[:100]
 	}), ca.ErrRequest},
 	{"a request over the bound", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
-		a.Requests[card.Signature] = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature),
+		a.Proof(card.Signature).Request = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature),
 			challengeAttribute(h.t, cbasn1.PrintableString, o.Challenges[card.Signature]), bulk(h.t, 4096))
 	}), ca.ErrRequest},
 	{"an octet behind the request", flawed(testpki.Trailing), ca.ErrRequest},
@@ -130,19 +147,56 @@ var refusals = []struct {
 	{"two challenges in one attribute", flawed(testpki.TwoChallenges), ca.ErrChallenge},
 	{"two challenges in two attributes", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
 		one := challengeAttribute(h.t, cbasn1.PrintableString, o.Challenges[card.Signature])
-		a.Requests[card.Signature] = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature), one, one)
+		a.Proof(card.Signature).Request = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature), one, one)
 	}), ca.ErrChallenge},
 	{"a challenge in octets", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
 		one := challengeAttribute(h.t, cbasn1.OCTET_STRING, o.Challenges[card.Signature])
-		a.Requests[card.Signature] = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature), one)
+		a.Proof(card.Signature).Request = csr(h.t, must(chip.SPKI(card.Signature))(h.t), chip.Key(card.Signature), one)
 	}), ca.ErrChallenge},
 	{"the challenge of another order", changed(func(h *house, _ card.Order, chip *testpki.Card, a *card.Application) {
 		other := h.order(h.person())
-		a.Requests[card.Signature] = must(chip.Request(card.Signature, other.Challenges[card.Signature]))(h.t)
+		a.Proof(card.Signature).Request = must(chip.Request(card.Signature, other.Challenges[card.Signature]))(h.t)
 	}), ca.ErrChallenge},
 	{"the two uses swapped", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
-		a.Requests[card.Authentication], a.Requests[card.Signature] = a.Requests[card.Signature], a.Requests[card.Authentication]
+		a.Proof(card.Authentication).Request, a.Proof(card.Signature).Request = a.Proof(card.Signature).Request, a.Proof(card.Authentication).Request
 	}), ca.ErrChallenge},
+	{"a request and a detached proof", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
+		proof := must(chip.Detached(o.ID, card.Signature, o.Challenges[card.Signature], ""))(h.t)
+		proof.Request = a.Proof(card.Signature).Request
+		*a.Proof(card.Signature) = proof
+	}), ca.ErrTwoProofs},
+	{"a request and the algorithm of a detached proof", changed(func(_ *house, _ card.Order, _ *testpki.Card, a *card.Application) {
+		a.Proof(card.Signature).Algorithm = card.ProofECDSAWithSHA256
+	}), ca.ErrTwoProofs},
+	{"a public key without proof", detached(func(_ *house, _ card.Order, p *card.Proof) { p.Signature = nil }), ca.ErrIncomplete},
+	{"a proof without public key", detached(func(_ *house, _ card.Order, p *card.Proof) { p.PublicKey = nil }), ca.ErrIncomplete},
+	{"a proof of an unknown algorithm", detached(func(_ *house, _ card.Order, p *card.Proof) { p.Algorithm = "md5WithRSAEncryption" }), ca.ErrProof},
+	{"a proof of another key's algorithm", detached(func(_ *house, _ card.Order, p *card.Proof) { p.Algorithm = card.ProofRSAPSS }), ca.ErrProof},
+	{"a proof of another digest", detached(func(_ *house, _ card.Order, p *card.Proof) { p.Algorithm = card.ProofECDSAWithSHA384 }), ca.ErrProof},
+	{"a proof over the bound", detached(func(_ *house, _ card.Order, p *card.Proof) { p.Signature = make([]byte, 1<<20) }), ca.ErrProof},
+	{"a public key over the bound", detached(func(_ *house, _ card.Order, p *card.Proof) { p.PublicKey = make([]byte, 1<<20) }), ca.ErrKey},
+	{"the proof of another order", detached(func(h *house, _ card.Order, p *card.Proof) {
+		other := h.order(h.person())
+		*p = must(must(testpki.NewCard(h.numbers.Next(), hsm.P256))(h.t).Detached(other.ID, card.Signature, other.Challenges[card.Signature], ""))(h.t)
+	}), ca.ErrProof},
+	{"the detached proofs of the two uses swapped", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
+		*a = must(chip.DetachedApplication(o.ID, o.Challenges))(h.t)
+		a.Proofs[0], a.Proofs[1] = a.Proofs[1], a.Proofs[0]
+	}), ca.ErrProof},
+	{"an application replayed for another order of the same card", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
+		first := h.order(h.person())
+		*a = must(chip.DetachedApplication(first.ID, first.Challenges))(h.t)
+		h.good(h.issue(*a))
+		a.Order = o.ID
+	}), ca.ErrProof},
+	{"a detached proof by a key of P-224", detached(func(h *house, o card.Order, p *card.Proof) {
+		p.PublicKey, _ = ellipticKey(h.t, elliptic.P224())
+	}), ca.ErrKey},
+	{"a detached proof by an Ed25519 key", detached(func(h *house, o card.Order, p *card.Proof) {
+		public, private := edwardsKey(h.t)
+		p.PublicKey = public
+		p.Signature = ed25519.Sign(private, card.ProofText(o.ID, "2800636234", card.Signature, public, o.Challenges[card.Signature]))
+	}), ca.ErrKey},
 	{"RSA-1024", flawed(testpki.RSA1024), ca.ErrKey},
 	{"the exponent 3", flawed(testpki.SmallExponent), ca.ErrKey},
 	{"RSA without NULL", flawed(testpki.NoParameters), ca.ErrKey},
@@ -158,13 +212,13 @@ var refusals = []struct {
 	}), ca.ErrKey},
 	{"one key for both uses", changed(func(h *house, o card.Order, chip *testpki.Card, a *card.Application) {
 		one := challengeAttribute(h.t, cbasn1.UTF8String, o.Challenges[card.Signature])
-		a.Requests[card.Signature] = csr(h.t, must(chip.SPKI(card.Authentication))(h.t), chip.Key(card.Authentication), one)
+		a.Proof(card.Signature).Request = csr(h.t, must(chip.SPKI(card.Authentication))(h.t), chip.Key(card.Authentication), one)
 	}), card.ErrKeyKnown},
 	{"a key of another card", changed(func(h *house, o card.Order, _ *testpki.Card, a *card.Application) {
 		first := h.order(h.person())
 		known := h.card()
 		h.good(h.issue(must(known.Application(first.ID, first.Challenges))(h.t)))
-		a.Requests[card.Signature] = must(known.Request(card.Signature, o.Challenges[card.Signature]))(h.t)
+		a.Proof(card.Signature).Request = must(known.Request(card.Signature, o.Challenges[card.Signature]))(h.t)
 	}), card.ErrKeyKnown},
 	{"a key of the infrastructure", changed(func(h *house, _ card.Order, chip *testpki.Card, _ *card.Application) {
 		h.technical(must(chip.SPKI(card.Signature))(h.t))
@@ -187,7 +241,7 @@ var refusals = []struct {
 	}), card.ErrOrderBound},
 	{"the same order with one other key", changed(func(h *house, o card.Order, _ *testpki.Card, a *card.Application) {
 		h.good(h.issue(*a))
-		a.Requests = map[card.Use][]byte{card.Authentication: a.Requests[card.Authentication], card.Signature: must(h.card().Request(card.Signature, o.Challenges[card.Signature]))(h.t)}
+		a.Proof(card.Signature).Request = must(h.card().Request(card.Signature, o.Challenges[card.Signature]))(h.t)
 	}), card.ErrOrderBound},
 	{"an order that was cancelled", changed(func(h *house, o card.Order, _ *testpki.Card, _ *card.Application) {
 		cards := must(h.db.CardsOfOrder(h.t.Context(), o.ID))(h.t)
@@ -251,7 +305,7 @@ func TestTheIssuersOwnKeyIsNotCertified(t *testing.T) {
 	h := newHouse(t)
 	o := h.order(h.person())
 	application := must(h.card().Application(o.ID, o.Challenges))(t)
-	application.Requests[card.Signature] = csr(t, h.pki.Issuing.Certificate.RawSubjectPublicKeyInfo, h.pki.Issuing.Signer,
+	application.Proof(card.Signature).Request = csr(t, h.pki.Issuing.Certificate.RawSubjectPublicKeyInfo, h.pki.Issuing.Signer,
 		challengeAttribute(t, cbasn1.PrintableString, o.Challenges[card.Signature]))
 	answers := h.issue(application)
 	var refusal *profiles.Refusal
@@ -264,7 +318,7 @@ func TestWhicheverItemOfAChunkIsBadOnlyThatOneIsRefused(t *testing.T) {
 	h := newHouse(t)
 	for k := range 5 {
 		chunk := h.applications(5)
-		chunk[k].Requests[card.Authentication], chunk[k].Requests[card.Signature] = chunk[k].Requests[card.Signature], chunk[k].Requests[card.Authentication]
+		chunk[k].Proofs[0], chunk[k].Proofs[1] = chunk[k].Proofs[1], chunk[k].Proofs[0]
 		signed := h.signer.signed()
 		for i, answer := range h.issue(chunk...) {
 			if i == k {

@@ -2,9 +2,7 @@ package ca
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 
 	"cpsca/card"
 	"cpsca/profiles"
@@ -36,30 +34,28 @@ func (r Responders) IssueResponder(ctx context.Context, actor string, issuer car
 		if one.Issuer.KeyID() != issuer {
 			continue
 		}
-		csr, err := responderRequest(request)
+		key, err := responderRequest(request)
 		if err != nil {
 			return nil, err
 		}
 		der, _, err := r.Technical.Issue(ctx, one.Issuer, one.Profile, Request{
-			Actor: actor, Subject: "responder of " + actor, Name: one.Name, SPKI: csr.RawSubjectPublicKeyInfo, Renewal: true,
+			Actor: actor, Subject: "responder of " + actor, Name: one.Name, SPKI: key.SPKI(), Renewal: true,
 		})
 		return der, err
 	}
 	return nil, ErrIssuer
 }
 
-func responderRequest(der []byte) (*x509.CertificateRequest, error) {
-	if len(der) > maxRequest {
-		return nil, fmt.Errorf("%w: %d octets are more than %d", ErrRequest, len(der), maxRequest)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
+// responderRequest returns the key of a request that is signed by it. A node
+// has its own certificate to answer for: there is no challenge.
+func responderRequest(der []byte) (*profiles.Key, error) {
+	q, err := readRequest(der)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+		return nil, err
 	}
-	err = csr.CheckSignature()
+	key, err := infrastructureRules.admit(q.spki)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProof, err)
+		return nil, err
 	}
-	_, err = infrastructureRules.admit(csr.RawSubjectPublicKeyInfo)
-	return csr, err
+	return key, q.verify(key.Public())
 }

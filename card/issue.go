@@ -7,12 +7,21 @@ import (
 )
 
 // Application is one line from the bureau: this order, this card, these keys.
-// Each request is a PKCS#10 certification request in DER (RFC 2986) that
-// carries the order's challenge for its use (RFC 2985 §5.4.1).
 type Application struct {
-	Order    OrderID
-	Number   Number
-	Requests map[Use][]byte
+	Order  OrderID
+	Number Number
+	Proofs [len(Uses)]Proof // in the order of Uses
+}
+
+// Proof returns the proof of one of Uses, to be read or filled in; nil for any
+// other use.
+func (a *Application) Proof(use Use) *Proof {
+	for n, one := range Uses {
+		if one == use {
+			return &a.Proofs[n]
+		}
+	}
+	return nil
 }
 
 // Dossier is all that is known about an order when an application for it is

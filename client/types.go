@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/base64"
 	"time"
 
 	"cpsca/card"
@@ -115,10 +116,38 @@ type Application struct {
 	Signature      Request      `json:"signature"`
 }
 
-// Request carries a PKCS#10 certification request (RFC 2986), in PEM or in
-// base64 of its DER.
+// Request carries a public key with the proof that somebody has its private
+// key, in one of two forms: CSR alone, or PublicKey and Proof.
 type Request struct {
-	CSR string `json:"csr"`
+	// CSR is a PKCS#10 certification request (RFC 2986), in PEM or in base64
+	// of its DER, that carries the order's challenge for the use.
+	CSR string `json:"csr,omitempty"`
+	// PublicKey is a SubjectPublicKeyInfo, in base64 of its DER.
+	PublicKey string `json:"public_key,omitempty"`
+	// Proof is a signature by that key over ReadyOrder.ProofText, in base64.
+	Proof string `json:"proof,omitempty"`
+	// Algorithm of Proof; empty is the usual one of the key, see
+	// card.Proof.
+	Algorithm card.ProofAlgorithm `json:"algorithm,omitempty"`
+}
+
+// RequestOf carries a certification request in DER.
+func RequestOf(csr []byte) Request {
+	return Request{CSR: base64.StdEncoding.EncodeToString(csr)}
+}
+
+// DetachedProof carries a SubjectPublicKeyInfo in DER and a signature by its
+// key over ReadyOrder.ProofText. An empty algorithm is the usual one of the key.
+func DetachedProof(publicKey, signature []byte, algorithm card.ProofAlgorithm) Request {
+	return Request{
+		PublicKey: base64.StdEncoding.EncodeToString(publicKey), Proof: base64.StdEncoding.EncodeToString(signature), Algorithm: algorithm,
+	}
+}
+
+// ProofText is what the key of a card signs in a detached proof for one use of
+// this order. publicKey is its SubjectPublicKeyInfo in DER.
+func (o *ReadyOrder) ProofText(number card.Number, use card.Use, publicKey []byte) []byte {
+	return card.ProofText(o.Order, number, use, publicKey, o.Challenges[use])
 }
 
 // The two statuses of an answer.

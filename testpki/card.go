@@ -92,13 +92,13 @@ func (c *Card) request(use card.Use, challenge string) (*request, error) {
 
 // Application returns what a bureau sends for this card under an order.
 func (c *Card) Application(order card.OrderID, challenges map[card.Use]string) (card.Application, error) {
-	application := card.Application{Order: order, Number: c.number, Requests: map[card.Use][]byte{}}
-	for _, use := range card.Uses {
+	application := card.Application{Order: order, Number: c.number}
+	for n, use := range card.Uses {
 		der, err := c.Request(use, challenges[use])
 		if err != nil {
 			return card.Application{}, err
 		}
-		application.Requests[use] = der
+		application.Proofs[n].Request = der
 	}
 	return application, nil
 }

@@ -112,15 +112,15 @@ func TestAnApplicationHasARequestWithItsOwnChallengeForEachUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if application.Order != "order-1" || application.Number != c.Number() || len(application.Requests) != 2 {
+	if application.Order != "order-1" || application.Number != c.Number() {
 		t.Fatalf("got %+v", application)
 	}
 	for use, text := range map[card.Use]string{card.Authentication: "first", card.Signature: "second"} {
-		if !bytes.Contains(application.Requests[use], []byte(text)) {
+		if !bytes.Contains(application.Proof(use).Request, []byte(text)) {
 			t.Errorf("%s carries another challenge", use)
 		}
 	}
-	if bytes.Equal(spkiIn(t, application.Requests[card.Authentication]), spkiIn(t, application.Requests[card.Signature])) {
+	if bytes.Equal(spkiIn(t, application.Proof(card.Authentication).Request), spkiIn(t, application.Proof(card.Signature).Request)) {
 		t.Error("both uses have one key")
 	}
 }

@@ -176,9 +176,13 @@ func (a *Authority) Issue(checked *profiles.Checked) (*x509.Certificate, error) 
 		return nil, err
 	}
 	hash := checked.Algorithm().Hash()
-	h := hash.New()
-	h.Write(tbs)
-	signature, err := a.Signer.Sign(rand.Reader, h.Sum(nil), hash)
+	digest := tbs // Ed25519 signs it whole
+	if hash != 0 {
+		h := hash.New()
+		h.Write(tbs)
+		digest = h.Sum(nil)
+	}
+	signature, err := a.Signer.Sign(rand.Reader, digest, hash)
 	if err != nil {
 		return nil, fmt.Errorf("signing a test certificate: %w", err)
 	}

@@ -56,7 +56,7 @@ func newRequest(key crypto.Signer, subject string) (*request, error) {
 	}
 	hash := crypto.SHA256
 	algorithm, err := profiles.AlgorithmFor(key.Public())
-	if err == nil {
+	if err == nil && algorithm.Hash() != 0 {
 		hash = algorithm.Hash()
 	}
 	return &request{subject: subject, spki: spki, signer: key, hash: hash}, nil

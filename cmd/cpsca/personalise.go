@@ -29,6 +29,9 @@ func (s *session) personaliseCommand() *cobra.Command {
   {"order": "…", "card": "2800636234",
    "authentication": {"csr": "<PEM or base64 DER>"}, "signature": {"csr": "…"}}
 
+In place of a csr there may be a public key with a detached proof of possession:
+{"public_key": "<base64 DER>", "proof": "<base64>"}; docs/BUREAU.md says how both are made.
+
 Each line is answered by one line of the answers file, in the same order; refused lines
 are answered with their problem and the others go on (exit code 4). Run again, it sends
 only what is not answered by certificates yet, and adds the new answers behind the
@@ -37,6 +40,9 @@ old: nothing is lost by an interruption, and nothing is issued twice.`,
 
   {"order": "…", "card": "2800636234",
    "authentication": {"csr": "<PEM ou DER en base64>"}, "signature": {"csr": "…"}}
+
+À la place d'un csr, une clé publique avec une preuve de possession détachée convient :
+{"public_key": "<DER en base64>", "proof": "<base64>"} ; docs/BUREAU.md dit comment faire.
 
 Chaque ligne reçoit une ligne du fichier de réponses, dans le même ordre ; les lignes
 refusées reçoivent leur problème et les autres poursuivent (code 4). Relancée, la commande
