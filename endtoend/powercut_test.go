@@ -114,6 +114,7 @@ func TestPowerCutAtAnyInstantLosesNothingThatWasAcknowledged(t *testing.T) {
 		return c.left
 	})
 }
+
 // The negative control: the same house with durable commit switched off loses
 // what it acknowledged, and the judgement says so. Without this, the test above
 // would prove nothing.

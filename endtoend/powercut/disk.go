@@ -33,9 +33,10 @@ type Operation struct {
 // Outcome is what a plan does to an operation.
 type Outcome int
 
-// The outcomes. Refuse gives EIO and changes nothing, but for a sync, whose pages
-// are forgotten; Deceive does what was asked and gives EIO. CutBefore and
-// CutAfter cut the power around the operation.
+// The outcomes. Refuse gives EIO and changes nothing; a file whose sync was refused
+// has forgotten its pages, and a refused sync of a folder ends all changes, as the
+// file systems of Linux do when their journal fails. Deceive does what was asked
+// and gives EIO. CutBefore and CutAfter cut the power around the operation.
 const (
 	Proceed Outcome = iota
 	Refuse
@@ -56,6 +57,7 @@ type Disk struct {
 	last   uint64 // identity given last
 	plan   Plan
 	off    bool          // the power was cut
+	fixed  bool          // nothing changes any more
 	rest   *Disk         // what outlived a planned cut
 	failed chan struct{} // closed by a planned cut
 }
@@ -195,11 +197,11 @@ func (f *file) survivor(keep func() bool) []byte {
 }
 
 // do carries out one operation as the plan has it. apply makes the change, and
-// forget, if not nil, what a refused sync does.
+// forget, if not nil, what a refusal of it does.
 func (d *Disk) do(o Operation, apply, forget func()) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.off {
+	if d.off || d.fixed {
 		return syscall.EIO
 	}
 	outcome := Proceed

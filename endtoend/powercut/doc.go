@@ -7,7 +7,8 @@
 // is stricter than what file systems do. Cut returns the disk as it would be
 // found after the power came back: without what was volatile, or with a random
 // part of it, torn at sectors. A sync that failed has forgotten its pages: a
-// second one reports success and writes nothing, as Linux does.
+// second one reports success and writes nothing, as Linux does. After a folder's
+// sync that failed nothing changes any more.
 //
 // A plan may let any operation fail, or cut the power before or after it, so that
 // a test can try them one by one.

@@ -43,11 +43,12 @@ func Mount(d *Disk, folder string) (unmount func(), err error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	device.Close()
-	// The kernel is the only one that changes the disk: it may believe what
-	// it was told.
-	believed := time.Minute
+	// The kernel is the only one that changes a file: it may believe what it was
+	// told. Names it asks for each time: an operation that failed may have
+	// changed them.
+	believed, asked := time.Minute, time.Duration(0)
 	_, err = fs.Mount(folder, &place{disk: d, folder: d.root}, &fs.Options{
-		EntryTimeout: &believed, AttrTimeout: &believed,
+		EntryTimeout: &asked, AttrTimeout: &believed,
 		MountOptions: fuse.MountOptions{
 			DirectMount: true, FsName: "powercut", Name: "powercut", ExplicitDataCacheControl: true, DisableXAttrs: true,
 		},
@@ -171,7 +172,7 @@ func (p *place) Rename(_ context.Context, name string, newParent fs.InodeEmbedde
 
 // Fsync makes the names of the folder durable.
 func (p *place) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	return p.disk.do(p.operation(SyncFolder, ""), p.folder.sync, func() { p.folder.pending = nil })
+	return p.disk.do(p.operation(SyncFolder, ""), p.folder.sync, func() { p.disk.fixed = true })
 }
 
 func (o *octets) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
