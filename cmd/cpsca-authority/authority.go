@@ -47,7 +47,10 @@ type authority struct {
 // assemble opens ledger and HSM and puts the rooms together. What was opened is
 // closed by close, also after an error.
 func (a *authority) assemble(ctx context.Context) error {
-	var err error
+	err := a.unprotected()
+	if err != nil {
+		return err
+	}
 	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal, Fenced: a.stop, Quota: a.quota})
 	if err != nil {
 		return err
