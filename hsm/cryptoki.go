@@ -27,13 +27,22 @@ static ck_functions *cpsca_functions(const char *path) {
 
 typedef struct { ck_ulong value, length; int entered; } cpsca_signature;
 
-static cpsca_signature cpsca_sign(ck_functions *f, ck_ulong session, ck_ulong key, ck_ulong mechanism,
-		ck_ulong hash, ck_ulong mgf, ck_ulong salt, unsigned char *data, ck_ulong data_length, unsigned char *out, ck_ulong room) {
+// The phases of a request, as in worker.go. Whoever waits for it may leave between C_SignInit and C_Sign: the exchange
+// decides which of the two was first.
+enum { phase_begun = 1, phase_entered = 2 };
+
+static ck_ulong cpsca_sign_init(ck_functions *f, ck_ulong session, ck_ulong key, ck_ulong mechanism, ck_ulong hash, ck_ulong mgf, ck_ulong salt) {
 	ck_pss pss = { hash, mgf, salt };
 	ck_mechanism m = { mechanism, hash ? &pss : 0, hash ? sizeof pss : 0 };
+	return ((ck_ulong (*)(ck_ulong, ck_mechanism *, ck_ulong))f->function[C_SignInit])(session, &m, key);
+}
+
+static cpsca_signature cpsca_sign(ck_functions *f, ck_ulong session, ck_ulong key, ck_ulong mechanism,
+		ck_ulong hash, ck_ulong mgf, ck_ulong salt, unsigned char *data, ck_ulong data_length, unsigned char *out, ck_ulong room, unsigned *phase) {
 	cpsca_signature s = { 0, 0, 0 };
-	s.value = ((ck_ulong (*)(ck_ulong, ck_mechanism *, ck_ulong))f->function[C_SignInit])(session, &m, key);
-	if (s.value) return s;
+	unsigned begun = phase_begun;
+	s.value = cpsca_sign_init(f, session, key, mechanism, hash, mgf, salt);
+	if (s.value || !__atomic_compare_exchange_n(phase, &begun, phase_entered, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return s;
 	s.entered = 1;
 	s.length = room;
 	s.value = ((ck_ulong (*)(ck_ulong, unsigned char *, ck_ulong, unsigned char *, ck_ulong *))f->function[C_Sign])(session, data, data_length, out, &s.length);
@@ -56,6 +65,7 @@ import "C"
 
 import (
 	"errors"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/miekg/pkcs11"
@@ -85,12 +95,15 @@ type mechanism struct {
 }
 
 // sign makes C_SignInit and C_Sign in one crossing into out, which must have room for the signature, and returns its
-// length. The error tells whether C_Sign was entered. The session is in use by the calling goroutine only.
-func (f functions) sign(session pkcs11.SessionHandle, key pkcs11.ObjectHandle, m mechanism, data, out []byte) (int, error) {
+// length. The error tells whether C_Sign was entered. The session is in use by the calling goroutine only. phase is
+// phaseBegun and becomes phaseEntered just before C_Sign; if it is anything else by then, C_Sign is not entered.
+func (f functions) sign(session pkcs11.SessionHandle, key pkcs11.ObjectHandle, m mechanism, data, out []byte, phase *atomic.Uint32) (int, error) {
 	s := C.cpsca_sign(f.list, C.ck_ulong(session), C.ck_ulong(key), C.ck_ulong(m.code),
 		C.ck_ulong(m.hash), C.ck_ulong(m.mgf), C.ck_ulong(m.salt),
-		address(data), C.ck_ulong(len(data)), address(out), C.ck_ulong(len(out)))
+		address(data), C.ck_ulong(len(data)), address(out), C.ck_ulong(len(out)), (*C.uint)(unsafe.Pointer(phase)))
 	switch {
+	case s.entered == 0 && s.value == pkcs11.CKR_OK:
+		return 0, errLate
 	case s.entered == 0:
 		return 0, &Error{Op: "C_SignInit", Code: uint(s.value)}
 	case s.value != pkcs11.CKR_OK:
@@ -99,6 +112,12 @@ func (f functions) sign(session pkcs11.SessionHandle, key pkcs11.ObjectHandle, m
 		return 0, &Error{Op: "C_Sign", Code: pkcs11.CKR_SIGNATURE_LEN_RANGE, Entered: true}
 	}
 	return int(s.length), nil
+}
+
+// signInit begins a signature that is never made; closing the session ends it.
+func (f functions) signInit(session pkcs11.SessionHandle, key pkcs11.ObjectHandle, m mechanism) error {
+	return returned("C_SignInit", C.cpsca_sign_init(f.list, C.ck_ulong(session), C.ck_ulong(key), C.ck_ulong(m.code),
+		C.ck_ulong(m.hash), C.ck_ulong(m.mgf), C.ck_ulong(m.salt)))
 }
 
 func (f functions) login(session pkcs11.SessionHandle, user uint, pin []byte) error {

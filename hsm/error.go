@@ -32,12 +32,34 @@ var (
 	ErrBusy = errors.New("too many callers wait for the HSM")
 	// ErrClosed says that the Token was closed.
 	ErrClosed = errors.New("the token is closed")
+	// ErrUnavailable says that no token with the key can sign now: it is down, or failed before C_Sign was entered. The
+	// same request may be made again later. The reason is wrapped beside it. For rooms that may not import this one it
+	// has a method: errors.As with a target of type interface{ Unavailable() bool }.
+	ErrUnavailable error = unavailable{}
+	// ErrKeyDiffers says that two places hold different keys under one label.
+	ErrKeyDiffers = errors.New("the places hold different keys under one label")
+	// ErrSeveralPlaces says that a key cannot be made in several places at once: it is made in one and cloned by the
+	// means of the HSM.
+	ErrSeveralPlaces = errors.New("a key is made in one place and cloned by the means of the HSM")
+	// ErrSoftware says that Config.HardwareOnly refuses a software token.
+	ErrSoftware = errors.New("a software token is refused")
 )
+
+// errNoWorker is the cause of an outage in which every session hangs in a call.
+var errNoWorker = errors.New("every session hangs in a call")
+
+// errLate is the cause of a request that a session did not begin to sign in time.
+var errLate = errors.New("no session began to sign in time")
+
+type unavailable struct{}
+
+func (unavailable) Error() string     { return "the token is not available" }
+func (unavailable) Unavailable() bool { return true }
 
 // Error is a return value of a PKCS#11 function (v2.40 §5, CKR_…). Test with errors.As.
 type Error struct {
 	Op   string // the function that returned the value, as "C_Sign"
-	Code uint   // CKR_…
+	Code uint   // CKR_…; 0 if the function did not return within Config.Deadline
 	// Entered says that C_Sign was entered for this request: a signature may exist though nobody has it, so the
 	// request must not be signed again. It is false where C_Sign was provably not entered.
 	Entered bool
@@ -45,6 +67,9 @@ type Error struct {
 
 // Error names the function and the return value.
 func (e *Error) Error() string {
+	if e.Code == pkcs11.CKR_OK {
+		return e.Op + " did not return in time"
+	}
 	return e.Op + ": " + pkcs11.Error(e.Code).Error()
 }
 
@@ -80,47 +105,55 @@ func opError(op string, err error) error {
 type remedy int
 
 const (
-	remedyOurs    remedy = iota // a mistake of ours, or a value we do not know: asking again changes nothing
+	remedyUnknown remedy = iota // a value that we do not know: the session is given up, and several in a row are an outage
+	remedyOurs                  // a mistake of ours: asking again changes nothing
 	remedySession               // a new session: the old one, its operation or its object handles are gone
 	remedyLogin                 // a new login, then a new session
 	remedyRebuild               // C_Finalize and C_Initialize; until then a new session may do if the token comes back
 	remedyNever                 // everything about a PIN: a further try may lock the token
 )
 
-// remedies is the one place where return values are classified; what is not listed is ours to fix.
-var remedies = map[uint]remedy{
-	pkcs11.CKR_SESSION_HANDLE_INVALID:    remedySession,
-	pkcs11.CKR_SESSION_CLOSED:            remedySession,
-	pkcs11.CKR_OBJECT_HANDLE_INVALID:     remedySession,
-	pkcs11.CKR_KEY_HANDLE_INVALID:        remedySession,
-	pkcs11.CKR_OPERATION_ACTIVE:          remedySession,
-	pkcs11.CKR_OPERATION_NOT_INITIALIZED: remedySession,
-	pkcs11.CKR_BUFFER_TOO_SMALL:          remedySession, // leaves the operation active, v2.40 §5.2
-	pkcs11.CKR_FUNCTION_CANCELED:         remedySession,
-	pkcs11.CKR_FUNCTION_FAILED:           remedySession,
-	pkcs11.CKR_GENERAL_ERROR:             remedySession,
-	pkcs11.CKR_DEVICE_MEMORY:             remedySession,
-	pkcs11.CKR_HOST_MEMORY:               remedySession,
-
-	pkcs11.CKR_USER_NOT_LOGGED_IN: remedyLogin,
-
-	pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED: remedyRebuild,
-	pkcs11.CKR_DEVICE_ERROR:             remedyRebuild,
-	pkcs11.CKR_DEVICE_REMOVED:           remedyRebuild,
-	pkcs11.CKR_TOKEN_NOT_PRESENT:        remedyRebuild,
-	pkcs11.CKR_TOKEN_NOT_RECOGNIZED:     remedyRebuild,
-	pkcs11.CKR_SLOT_ID_INVALID:          remedyRebuild,
-
-	pkcs11.CKR_PIN_INCORRECT:                  remedyNever,
-	pkcs11.CKR_PIN_INVALID:                    remedyNever,
-	pkcs11.CKR_PIN_LEN_RANGE:                  remedyNever,
-	pkcs11.CKR_PIN_EXPIRED:                    remedyNever,
-	pkcs11.CKR_PIN_LOCKED:                     remedyNever,
-	pkcs11.CKR_USER_PIN_NOT_INITIALIZED:       remedyNever,
-	pkcs11.CKR_USER_ANOTHER_ALREADY_LOGGED_IN: remedyNever,
-	pkcs11.CKR_USER_TOO_MANY_TYPES:            remedyNever,
-	pkcs11.CKR_USER_TYPE_INVALID:              remedyNever,
-}
+// remedies is the one place where return values are classified.
+var remedies = func() map[uint]remedy {
+	table := make(map[uint]remedy)
+	for _, class := range []struct {
+		remedy remedy
+		codes  []uint
+	}{
+		{remedySession, []uint{
+			pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_SESSION_COUNT,
+			pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID,
+			pkcs11.CKR_OPERATION_ACTIVE, pkcs11.CKR_OPERATION_NOT_INITIALIZED,
+			pkcs11.CKR_BUFFER_TOO_SMALL, // leaves the operation active, v2.40 §5.2
+			pkcs11.CKR_FUNCTION_CANCELED, pkcs11.CKR_FUNCTION_FAILED, pkcs11.CKR_GENERAL_ERROR,
+			pkcs11.CKR_DEVICE_MEMORY, pkcs11.CKR_HOST_MEMORY,
+		}},
+		{remedyLogin, []uint{pkcs11.CKR_USER_NOT_LOGGED_IN}},
+		{remedyRebuild, []uint{
+			pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_DEVICE_REMOVED,
+			pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED, pkcs11.CKR_SLOT_ID_INVALID,
+		}},
+		{remedyNever, []uint{
+			pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED,
+			pkcs11.CKR_PIN_LOCKED, pkcs11.CKR_USER_PIN_NOT_INITIALIZED, pkcs11.CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+			pkcs11.CKR_USER_TOO_MANY_TYPES, pkcs11.CKR_USER_TYPE_INVALID,
+		}},
+		{remedyOurs, []uint{
+			pkcs11.CKR_ARGUMENTS_BAD, pkcs11.CKR_ATTRIBUTE_READ_ONLY, pkcs11.CKR_ATTRIBUTE_SENSITIVE,
+			pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, pkcs11.CKR_DATA_INVALID,
+			pkcs11.CKR_DATA_LEN_RANGE, pkcs11.CKR_DOMAIN_PARAMS_INVALID, pkcs11.CKR_FUNCTION_NOT_SUPPORTED,
+			pkcs11.CKR_KEY_SIZE_RANGE, pkcs11.CKR_KEY_TYPE_INCONSISTENT, pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED,
+			pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID, pkcs11.CKR_SESSION_READ_ONLY,
+			pkcs11.CKR_SIGNATURE_LEN_RANGE, pkcs11.CKR_TEMPLATE_INCOMPLETE, pkcs11.CKR_TEMPLATE_INCONSISTENT,
+			pkcs11.CKR_TOKEN_WRITE_PROTECTED,
+		}},
+	} {
+		for _, code := range class.codes {
+			table[code] = class.remedy
+		}
+	}
+	return table
+}()
 
 // remedyFor classifies an error of this package.
 func remedyFor(err error) remedy {
@@ -130,6 +163,9 @@ func remedyFor(err error) remedy {
 	// Without a login the standard hides private objects (v2.40 §4.4), so a key that was there looks deleted.
 	if errors.Is(err, ErrKeyNotFound) {
 		return remedyLogin
+	}
+	if errors.Is(err, ErrTokenNotFound) {
+		return remedyRebuild // some modules look at their slots in C_Initialize only
 	}
 	var returned *Error
 	if errors.As(err, &returned) {

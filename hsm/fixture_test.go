@@ -3,6 +3,7 @@ package hsm_test
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
 	"sync/atomic"
@@ -58,11 +59,17 @@ func verified(public crypto.PublicKey, digest, signature []byte, opts crypto.Sig
 			return rsa.VerifyPSS(key, opts.HashFunc(), digest, signature, pss) == nil
 		}
 		return rsa.VerifyPKCS1v15(key, opts.HashFunc(), digest, signature) == nil
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, digest, signature)
 	}
 	return false
 }
 
+// digestOf is what a key is given to sign: a digest, or the text where there is no hash.
 func digestOf(hash crypto.Hash, text string) []byte {
+	if hash == 0 {
+		return []byte(text)
+	}
 	h := hash.New()
 	h.Write([]byte(text))
 	return h.Sum(nil)

@@ -3,6 +3,7 @@ package hsm_test
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha256"
@@ -29,6 +30,7 @@ func TestEveryAlgorithmSignsWhatOthersVerify(t *testing.T) {
 	for alg, options := range map[hsm.Algorithm][]crypto.SignerOpts{
 		hsm.RSA2048: rsaOptions, hsm.RSA3072: rsaOptions[:1], hsm.RSA4096: rsaOptions[:1],
 		hsm.P256: {crypto.SHA256}, hsm.P384: {crypto.SHA384, crypto.SHA256},
+		hsm.Ed25519: {crypto.Hash(0), &ed25519.Options{}},
 	} {
 		generated := generate(t, token, alg.String(), alg)
 		key, err := token.Key(t.Context(), alg.String())
@@ -63,7 +65,7 @@ func TestEveryAlgorithmSignsWhatOthersVerify(t *testing.T) {
 	for _, k := range keys {
 		got = append(got, k.Label+"="+k.Algorithm.String())
 	}
-	want := []string{"p-256=p-256", "p-384=p-384", "rsa-2048=rsa-2048", "rsa-3072=rsa-3072", "rsa-4096=rsa-4096"}
+	want := []string{"ed25519=ed25519", "p-256=p-256", "p-384=p-384", "rsa-2048=rsa-2048", "rsa-3072=rsa-3072", "rsa-4096=rsa-4096"}
 	if !slices.Equal(got, want) {
 		t.Errorf("listing keys: got %v, want %v", got, want)
 	}
@@ -71,7 +73,7 @@ func TestEveryAlgorithmSignsWhatOthersVerify(t *testing.T) {
 
 func TestGeneratedObjectsCarryTheirAttributes(t *testing.T) {
 	token := open(t, freshConfig(t))
-	for label, alg := range map[string]hsm.Algorithm{"rsa": hsm.RSA2048, "ec": hsm.P256} {
+	for label, alg := range map[string]hsm.Algorithm{"rsa": hsm.RSA2048, "ec": hsm.P256, "ed": hsm.Ed25519} {
 		generate(t, token, label, alg)
 		token.Raw(func(binding *pkcs11.Ctx, slot uint) {
 			s := rawSession(t, binding, slot, 0)
@@ -172,7 +174,8 @@ func TestOneLabelIsOneKey(t *testing.T) {
 
 func TestDigestsAndOptionsThatDoNotFitAreRefused(t *testing.T) {
 	token := open(t, freshConfig(t))
-	keys := map[string]*hsm.Key{"rsa": generate(t, token, "rsa", hsm.RSA2048), "p256": generate(t, token, "p256", hsm.P256), "p384": generate(t, token, "p384", hsm.P384)}
+	keys := map[string]*hsm.Key{"rsa": generate(t, token, "rsa", hsm.RSA2048), "p256": generate(t, token, "p256", hsm.P256), "p384": generate(t, token, "p384", hsm.P384),
+		"ed": generate(t, token, "ed", hsm.Ed25519)}
 	for name, c := range map[string]struct {
 		key    string
 		digest int
@@ -190,6 +193,9 @@ func TestDigestsAndOptionsThatDoNotFitAreRefused(t *testing.T) {
 		"P-256 with SHA-384":               {"p256", 48, crypto.SHA384},
 		"P-256, an empty digest":           {"p256", 0, crypto.SHA256},
 		"P-384 with SHA-512":               {"p384", 64, crypto.SHA512},
+		"Ed25519 over a digest":            {"ed", 64, crypto.SHA512},
+		"Ed25519 with a context":           {"ed", 64, &ed25519.Options{Context: "x"}},
+		"PSS with an Ed25519 key":          {"ed", 32, &rsa.PSSOptions{SaltLength: 32, Hash: crypto.SHA256}},
 		"P-384, a digest that is too long": {"p384", 49, crypto.SHA384},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,7 @@ func (t *Token) KeyManager() *KeyManager { return &KeyManager{t} }
 var signatureAlgorithms = map[apiv1.SignatureAlgorithm]Algorithm{
 	apiv1.ECDSAWithSHA256: P256,
 	apiv1.ECDSAWithSHA384: P384,
+	apiv1.PureEd25519:     Ed25519,
 }
 
 var rsaSizes = map[int]Algorithm{0: RSA3072, 2048: RSA2048, 3072: RSA3072, 4096: RSA4096}
@@ -100,7 +101,8 @@ func (m *KeyManager) label(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading a key name: %w", err)
 	}
-	if uri.Token != "" && uri.Token != m.token.info.Label || uri.Serial != "" && uri.Serial != m.token.info.Serial {
+	info := m.token.Info()
+	if uri.Token != "" && uri.Token != info.Label || uri.Serial != "" && uri.Serial != info.Serial {
 		return "", fmt.Errorf("reading a key name: it is of another token: %w", ErrTokenNotFound)
 	}
 	return uri.Object, nil

@@ -24,6 +24,7 @@ func TestKeysThroughKeyManager(t *testing.T) {
 		"pkcs11:object=384": {apiv1.CreateKeyRequest{SignatureAlgorithm: apiv1.ECDSAWithSHA384}, hsm.P384},
 		"pkcs11:object=rsa": {apiv1.CreateKeyRequest{SignatureAlgorithm: apiv1.SHA256WithRSA, Bits: 2048}, hsm.RSA2048},
 		"pkcs11:object=pss": {apiv1.CreateKeyRequest{SignatureAlgorithm: apiv1.SHA256WithRSAPSS}, hsm.RSA3072},
+		"pkcs11:object=ed":  {apiv1.CreateKeyRequest{SignatureAlgorithm: apiv1.PureEd25519}, hsm.Ed25519},
 	} {
 		request.Name = name
 		created, err := manager.CreateKey(&request.CreateKeyRequest)
@@ -74,7 +75,6 @@ func TestKeyManagerRefusals(t *testing.T) {
 	for name, request := range map[string]apiv1.CreateKeyRequest{
 		"extractable":       {SignatureAlgorithm: apiv1.ECDSAWithSHA256, Extractable: true},
 		"no algorithm":      {},
-		"Ed25519":           {SignatureAlgorithm: apiv1.PureEd25519},
 		"P-521":             {SignatureAlgorithm: apiv1.ECDSAWithSHA512},
 		"RSA of 1024 bits":  {SignatureAlgorithm: apiv1.SHA256WithRSA, Bits: 1024},
 		"a name without as": {Name: "root", SignatureAlgorithm: apiv1.ECDSAWithSHA256},

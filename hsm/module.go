@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/miekg/pkcs11"
 )
@@ -25,17 +26,30 @@ type module struct {
 	binding   *pkcs11.Ctx
 	functions functions
 
-	holders int  // guarded by registry.mu
-	ours    bool // we called C_Initialize, so we call C_Finalize; guarded by registry.mu
+	holders     int  // guarded by registry.mu
+	initialised bool // by whomever; guarded by registry.mu
+	ours        bool // we called C_Initialize, so we call C_Finalize; guarded by registry.mu
 
 	// gate is read-held by whoever uses a session and write-held by whoever does what ends sessions or moves slots.
 	gate sync.RWMutex
+	// stuck are the calls that were given up and have not returned. They no longer hold the gate; while there is one
+	// the module must not be finalised.
+	stuck atomic.Int64
+	// rebuilds counts how often all sessions went with C_Finalize; written under slotsAndLogin and gate, read under
+	// either.
+	rebuilds uint64
+
+	// copying is write-held while a key is copied and read-held while keys are searched: SoftHSM shows all sessions a
+	// copy that is being made with the attributes of the original, as a second key of the token. It is taken last.
+	copying sync.RWMutex
 
 	// slotsAndLogin is held while slots are listed, tokens looked up, sessions opened and PINs presented: SoftHSM
 	// changes its slot map while listing it. It is taken before gate, and never held while signing.
 	slotsAndLogin sync.Mutex
 	// refused are the logins that are not tried again in this process, by token; guarded by slotsAndLogin.
 	refused map[tokenIdentity]error
+	// places are those that use the module; guarded by slotsAndLogin.
+	places map[*place]bool
 }
 
 // tokenIdentity names a token across slots.
@@ -57,12 +71,13 @@ func (r *registry) acquire(path string) (*module, error) {
 		}
 		r.loaded[resolved] = m
 	}
-	if m.holders == 0 {
+	if !m.initialised {
 		err := m.binding.Initialize()
 		m.ours = err == nil
 		if err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED)) {
 			return nil, opError("C_Initialize", err)
 		}
+		m.initialised = true
 	}
 	m.holders++
 	return m, nil
@@ -79,7 +94,7 @@ func load(path string) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the PKCS#11 module %s: %w", path, err)
 	}
-	return &module{path: path, binding: binding, functions: list, refused: make(map[tokenIdentity]error)}, nil
+	return &module{path: path, binding: binding, functions: list, refused: make(map[tokenIdentity]error), places: make(map[*place]bool)}, nil
 }
 
 // release gives the module back; the last holder finalises it, when no session of ours is left.
@@ -87,10 +102,67 @@ func (r *registry) release(m *module) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.holders--
-	if m.holders > 0 || !m.ours {
+	if m.holders > 0 || !m.ours || !m.initialised {
 		return nil
 	}
-	return opError("C_Finalize", m.binding.Finalize())
+	stuck := m.stuck.Load()
+	if stuck > 0 {
+		return fmt.Errorf("leaving module %s as it is: %d calls have not returned", m.path, stuck)
+	}
+	m.initialised = false
+	return m.finalize()
+}
+
+// finalize takes a module that finalised itself for what was wanted.
+func (m *module) finalize() error {
+	err := opError("C_Finalize", m.binding.Finalize())
+	if isCode(err, pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED) {
+		return nil
+	}
+	return err
+}
+
+// errShared and errNotOurs say why a module is not initialised anew.
+var (
+	errShared  = errors.New("another token signs through the module")
+	errNotOurs = errors.New("the module was initialised by somebody else in the process")
+)
+
+// rebuild initialises the module anew, which ends the sessions of all its places; each opens its own again. It is
+// refused while another place than the asking one works, or a call has not returned: C_Finalize under a call ends
+// the process.
+func (r *registry) rebuild(m *module, asking *place) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.slotsAndLogin.Lock()
+	defer m.slotsAndLogin.Unlock()
+	for other := range m.places {
+		if other != asking && other.works() {
+			return errShared
+		}
+	}
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	if !m.ours {
+		return errNotOurs
+	}
+	if m.stuck.Load() > 0 {
+		return errNoWorker
+	}
+	if m.initialised {
+		err := m.finalize()
+		if err != nil {
+			return err
+		}
+		m.initialised = false
+		m.rebuilds++
+	}
+	err := opError("C_Initialize", m.binding.Initialize())
+	if err != nil {
+		return err
+	}
+	m.initialised = true
+	return nil
 }
 
 // find returns the slot and the description of the one token that matches; slotsAndLogin is held.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/miekg/pkcs11"
 	"golang.org/x/crypto/cryptobyte"
@@ -19,7 +21,7 @@ const publicExponent = 65537
 
 // objects reads the objects of a token through one session, which the caller alone uses.
 type objects struct {
-	binding *pkcs11.Ctx
+	module  *module
 	session pkcs11.SessionHandle
 }
 
@@ -50,20 +52,22 @@ var rules = []rule{
 
 // find returns at most limit handles of the objects that match.
 func (o objects) find(limit int, template ...*pkcs11.Attribute) ([]pkcs11.ObjectHandle, error) {
-	err := o.binding.FindObjectsInit(o.session, template)
+	o.module.copying.RLock()
+	defer o.module.copying.RUnlock()
+	err := o.module.binding.FindObjectsInit(o.session, template)
 	if err != nil {
 		return nil, opError("C_FindObjectsInit", err)
 	}
 	var handles []pkcs11.ObjectHandle
 	for len(handles) < limit {
 		var some []pkcs11.ObjectHandle
-		some, _, err = o.binding.FindObjects(o.session, limit-len(handles))
+		some, _, err = o.module.binding.FindObjects(o.session, limit-len(handles))
 		if err != nil || len(some) == 0 {
 			break
 		}
 		handles = append(handles, some...)
 	}
-	return handles, errors.Join(opError("C_FindObjects", err), opError("C_FindObjectsFinal", o.binding.FindObjectsFinal(o.session)))
+	return handles, errors.Join(opError("C_FindObjects", err), opError("C_FindObjectsFinal", o.module.binding.FindObjectsFinal(o.session)))
 }
 
 // one returns the only object of that class and label, and of that id unless it is nil.
@@ -95,7 +99,7 @@ func (o objects) attributes(handle pkcs11.ObjectHandle, types ...uint) ([][]byte
 	for _, attribute := range types {
 		template = append(template, pkcs11.NewAttribute(attribute, nil))
 	}
-	read, err := o.binding.GetAttributeValue(o.session, handle, template)
+	read, err := o.module.binding.GetAttributeValue(o.session, handle, template)
 	if err != nil {
 		return nil, opError("C_GetAttributeValue", err)
 	}
@@ -109,6 +113,10 @@ func (o objects) attributes(handle pkcs11.ObjectHandle, types ...uint) ([][]byte
 // enforce reads every attribute of rules and returns an *AttributeError if one is not as it must be. They are read one
 // by one, so that the error names what the token does not tell; not to know is to refuse.
 func (o objects) enforce(handle pkcs11.ObjectHandle, label string) error {
+	return o.obey(handle, label, rules)
+}
+
+func (o objects) obey(handle pkcs11.ObjectHandle, label string, rules []rule) error {
 	var wrong []string
 	for _, r := range rules {
 		values, err := o.attributes(handle, r.attribute)
@@ -127,6 +135,35 @@ func (o objects) enforce(handle pkcs11.ObjectHandle, label string) error {
 		return &AttributeError{Label: label, Attributes: wrong}
 	}
 	return nil
+}
+
+// copyRules are those of the copy of a key that lives in one session and ends with it: the same but CKA_TOKEN.
+var copyRules = func() []rule {
+	copied := slices.Clone(rules)
+	for i := range copied {
+		if copied[i].attribute == pkcs11.CKA_TOKEN {
+			copied[i].value = false
+		}
+	}
+	return copied
+}()
+
+// copyIntoSession copies a private key whose attributes were enforced into an object of this session (v2.40 §5.7,
+// C_CopyObject), which some tokens sign with much faster than with the object that they keep. It returns the handle to
+// sign with: that of the copy, or key itself where the token refuses the copy or makes one that is not as it must be. A
+// session that is lost meanwhile says so at C_SignInit.
+func (o objects) copyIntoSession(key pkcs11.ObjectHandle, label string) pkcs11.ObjectHandle {
+	o.module.copying.Lock()
+	handle, err := o.module.binding.CopyObject(o.session, key, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_TOKEN, false)})
+	o.module.copying.Unlock()
+	if err != nil {
+		return key
+	}
+	if o.obey(handle, label, copyRules) != nil {
+		_ = o.module.binding.DestroyObject(o.session, handle) // it ends with the session at the latest
+		return key
+	}
+	return handle
 }
 
 // public reads the public key from its own object, of the same label, id and key type as the private one.
@@ -150,10 +187,11 @@ func (o objects) public(private pkcs11.ObjectHandle, label string, id []byte) (c
 	switch {
 	case bytes.Equal(types[0], pkcs11.NewAttribute(0, uint(pkcs11.CKK_RSA)).Value):
 		public, err = o.publicRSA(handle)
-	case bytes.Equal(types[0], pkcs11.NewAttribute(0, uint(pkcs11.CKK_EC)).Value):
+	case bytes.Equal(types[0], pkcs11.NewAttribute(0, uint(pkcs11.CKK_EC)).Value),
+		bytes.Equal(types[0], pkcs11.NewAttribute(0, uint(ckkECEdwards)).Value):
 		public, err = o.publicEC(handle)
 	default:
-		err = errors.New("its type is neither RSA nor EC")
+		err = errors.New("its type is neither RSA nor EC nor Edwards")
 	}
 	if err == nil {
 		_, err = algorithmOf(public)
@@ -176,7 +214,8 @@ func (o objects) publicRSA(handle pkcs11.ObjectHandle) (crypto.PublicKey, error)
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(values[0]), E: publicExponent}, nil
 }
 
-// CKA_EC_POINT is an OCTET STRING, in DER, that holds the point (v2.40 mechanisms §2.3.3), uncompressed (SEC 1 §2.3.3).
+// CKA_EC_POINT is an OCTET STRING, in DER, that holds the point (v2.40 mechanisms §2.3.3), uncompressed (SEC 1 §2.3.3) or,
+// for Ed25519, as in RFC 8032 §5.1.2.
 func (o objects) publicEC(handle pkcs11.ObjectHandle) (crypto.PublicKey, error) {
 	values, err := o.attributes(handle, pkcs11.CKA_EC_PARAMS, pkcs11.CKA_EC_POINT)
 	if err != nil {
@@ -185,11 +224,14 @@ func (o objects) publicEC(handle pkcs11.ObjectHandle) (crypto.PublicKey, error) 
 	return parsePoint(values[0], values[1])
 }
 
-func parsePoint(curve, octetString []byte) (*ecdsa.PublicKey, error) {
+func parsePoint(curve, octetString []byte) (crypto.PublicKey, error) {
 	input := cryptobyte.String(octetString)
 	var point cryptobyte.String
 	if !input.ReadASN1(&point, asn1.OCTET_STRING) || !input.Empty() {
 		return nil, errors.New("CKA_EC_POINT is not an OCTET STRING")
+	}
+	if bytes.Equal(algorithms[Ed25519].oid, curve) && len(point) == ed25519.PublicKeySize {
+		return ed25519.PublicKey(bytes.Clone(point)), nil
 	}
 	for _, p := range algorithms {
 		if p.curve != nil && bytes.Equal(p.oid, curve) {

@@ -3,6 +3,7 @@ package hsm
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
 
@@ -27,13 +28,20 @@ var hashes = map[crypto.Hash]struct {
 		pkcs11.CKM_SHA512, pkcs11.CKG_MGF1_SHA512},
 }
 
-// mechanism checks digest and options against the key and returns what the token is to be given. What a token does
-// with a digest that does not fit, it does silently: ECDSA cuts it off.
-func (k *Key) mechanism(digest []byte, opts crypto.SignerOpts) (mechanism, []byte, error) {
+// mechanism checks digest and options against the algorithm and returns what the token is to be given. What a token
+// does with a digest that does not fit, it does silently: ECDSA cuts it off.
+func (a Algorithm) mechanism(digest []byte, opts crypto.SignerOpts) (mechanism, []byte, error) {
 	if opts == nil {
 		return mechanism{}, nil, fmt.Errorf("%w: no options", ErrOptions)
 	}
 	hash := opts.HashFunc()
+	if a == Ed25519 {
+		ed, isEd := opts.(*ed25519.Options)
+		if hash != 0 || isEd && ed.Context != "" {
+			return mechanism{}, nil, fmt.Errorf("%w: Ed25519 signs the message itself, without hash or context", ErrOptions)
+		}
+		return mechanism{code: ckmEdDSA}, digest, nil
+	}
 	known, ok := hashes[hash]
 	if !ok {
 		return mechanism{}, nil, fmt.Errorf("%w: hash %d is not SHA-256, SHA-384 or SHA-512", ErrOptions, hash)
@@ -41,13 +49,13 @@ func (k *Key) mechanism(digest []byte, opts crypto.SignerOpts) (mechanism, []byt
 	if len(digest) != hash.Size() {
 		return mechanism{}, nil, fmt.Errorf("%w: the digest has %d bytes, %s has %d", ErrOptions, len(digest), hash, hash.Size())
 	}
-	p := algorithms[k.algorithm]
+	p := algorithms[a]
 	pss, isPSS := opts.(*rsa.PSSOptions)
 	switch {
 	case p.curve != nil && isPSS:
-		return mechanism{}, nil, fmt.Errorf("%w: PSS with a %s key", ErrOptions, k.algorithm)
+		return mechanism{}, nil, fmt.Errorf("%w: PSS with a %s key", ErrOptions, a)
 	case p.curve != nil && 8*len(digest) > p.bits:
-		return mechanism{}, nil, fmt.Errorf("%w: %s with a %s key", ErrOptions, hash, k.algorithm)
+		return mechanism{}, nil, fmt.Errorf("%w: %s with a %s key", ErrOptions, hash, a)
 	case p.curve != nil:
 		return mechanism{code: pkcs11.CKM_ECDSA}, digest, nil
 	case isPSS:
@@ -62,6 +70,29 @@ func (k *Key) mechanism(digest []byte, opts crypto.SignerOpts) (mechanism, []byt
 		return mechanism{pkcs11.CKM_RSA_PKCS_PSS, known.mechanism, known.mgf, uint(salt)}, digest, nil
 	}
 	return mechanism{code: pkcs11.CKM_RSA_PKCS}, append(known.prefix[:len(known.prefix):len(known.prefix)], digest...), nil
+}
+
+// trial is the mechanism that a key of this algorithm is tried with when nothing is signed.
+func (a Algorithm) trial() mechanism {
+	switch {
+	case a == Ed25519:
+		return mechanism{code: ckmEdDSA}
+	case algorithms[a].curve != nil:
+		return mechanism{code: pkcs11.CKM_ECDSA}
+	}
+	return mechanism{code: pkcs11.CKM_RSA_PKCS}
+}
+
+// encode turns what the token returned into a signature; it says no to what cannot be one.
+func (a Algorithm) encode(raw []byte) ([]byte, bool) {
+	size := (algorithms[a].bits + 7) / 8
+	switch {
+	case a == Ed25519:
+		return raw, len(raw) == ed25519.SignatureSize
+	case algorithms[a].curve != nil:
+		return encodeECDSA(raw, size)
+	}
+	return raw, len(raw) == size
 }
 
 // encodeECDSA turns r and s, each of size bytes (v2.40 mechanisms §2.3.1), into

@@ -3,6 +3,7 @@ package hsm
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -63,15 +64,18 @@ func FuzzEncodeECDSA(f *testing.F) {
 func FuzzParsePoint(f *testing.F) {
 	f.Add(algorithms[P256].oid, append([]byte{0x04, 0x41, 0x04}, make([]byte, 64)...))
 	f.Add(algorithms[P384].oid, []byte{0x04, 0x01, 0x00})
+	f.Add(algorithms[Ed25519].oid, append([]byte{0x04, 0x20}, make([]byte, 32)...))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, curve, point []byte) {
 		public, err := parsePoint(curve, point)
 		if err != nil {
 			return
 		}
-		_, err = public.ECDH()
-		if err != nil {
-			t.Errorf("%x: %v", point, err)
+		if public, ok := public.(*ecdsa.PublicKey); ok {
+			_, err = public.ECDH()
+			if err != nil {
+				t.Errorf("%x: %v", point, err)
+			}
 		}
 		_, err = algorithmOf(public)
 		if err != nil {
@@ -139,7 +143,7 @@ func TestErrorsKeepTheirNumberAndPhase(t *testing.T) {
 }
 
 func TestAlgorithmNames(t *testing.T) {
-	for alg, want := range map[Algorithm]string{RSA2048: "rsa-2048", RSA3072: "rsa-3072", RSA4096: "rsa-4096", P256: "p-256", P384: "p-384", 0: "algorithm 0"} {
+	for alg, want := range map[Algorithm]string{RSA2048: "rsa-2048", RSA3072: "rsa-3072", RSA4096: "rsa-4096", P256: "p-256", P384: "p-384", Ed25519: "ed25519", 0: "algorithm 0"} {
 		if alg.String() != want {
 			t.Errorf("got %q, want %q", alg.String(), want)
 		}
