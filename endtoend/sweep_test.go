@@ -123,7 +123,7 @@ func (g *ground) run(t *testing.T, n int, outcome powercut.Outcome) []string {
 		t.Error(fault)
 	}
 	if t.Failed() {
-		t.Fatalf("operation %d of %v", n, r.seen)
+		t.Fatalf("operation %d of %d: %s", n, len(r.seen), r.seen[max(n, 1)-1])
 	}
 	return r.seen
 }
