@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,14 +105,15 @@ func (a *authority) stop() error {
 	return nil
 }
 
-var errPeak = errors.New("the system does not tell how much memory the authority took")
+// errProc: what proc(5) promises is not there.
+var errProc = errors.New("the system does not tell what the authority used")
 
 // peak is the most memory that the authority had at once, in octets (VmHWM of
 // proc(5)).
 func (a *authority) peak() (int64, error) {
 	file, err := os.Open(filepath.Join("/proc", strconv.Itoa(a.command.Process.Pid), "status"))
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errPeak, err)
+		return 0, fmt.Errorf("%w: %w", errProc, err)
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
@@ -122,5 +124,42 @@ func (a *authority) peak() (int64, error) {
 			return kilo << 10, err
 		}
 	}
-	return 0, errPeak
+	return 0, errProc
+}
+
+// ticks is how many clock ticks a second has in proc(5): what sysconf(3) calls
+// _SC_CLK_TCK is 100 on every Linux that Go runs on.
+const ticks = 100
+
+// used is the time of processors that the authority has used (utime and stime of
+// proc(5)).
+func (a *authority) used() (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(a.command.Process.Pid), "stat"))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errProc, err)
+	}
+	// The name of the program, in parentheses, may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, errProc
+	}
+	sum := int64(0)
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errProc, err)
+		}
+		sum += n
+	}
+	return time.Duration(sum) * time.Second / ticks, nil
+}
+
+// usedHere is the time of processors that this process has used.
+func usedHere() (time.Duration, error) {
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errProc, err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }

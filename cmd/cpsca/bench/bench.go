@@ -57,6 +57,7 @@ type plan struct {
 	singles     float64 // seconds of single applications
 	lines       int     // of the long batch
 	stored      int     // certificates stored before growth is measured
+	storedHouse string  // folder in which they are kept for the next run; empty: nowhere
 }
 
 // quickly are sizes with which nothing is measured, but everything is done.
@@ -123,6 +124,7 @@ func (p *plan) flags(c *cobra.Command) {
 	flags.Float64Var(&p.singles, "singles", 60, say("length of the section single, in seconds", "durée de la section single, en secondes"))
 	flags.IntVar(&p.lines, "lines", 200_000, say("lines of the long batch", "lignes du long lot"))
 	flags.IntVar(&p.stored, "stored", 2_000_000, say("certificates stored before growth is measured", "certificats déjà présents pour la section growth"))
+	flags.StringVar(&p.storedHouse, "stored-house", "", say("folder that keeps those certificates for the next run", "dossier qui garde ces certificats pour la fois suivante"))
 	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(sectionNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 }
 

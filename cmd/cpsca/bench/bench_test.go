@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cpsca/hsm"
+	"cpsca/store"
 
 	"github.com/spf13/cobra"
 )
@@ -28,7 +31,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built) // a temporary folder
+	}
+	os.Exit(code)
 }
 
 var errMisused = errors.New("misused")
@@ -58,28 +65,62 @@ func runBench(ctx context.Context, t *testing.T, args ...string) (out, progress 
 	return stdout.String(), stderr.String(), err
 }
 
-// programs builds cpsca-authority from this tree, once with and once without
-// protections that a bench can take off.
+// built holds the authority's binaries once they are there; it goes with the
+// test process.
+var built string
+
+// build makes cpsca-authority from this tree, once as it is and once with
+// protections that can be taken off.
+var build = sync.OnceValue(func() error {
+	err := readModule()
+	if err != nil {
+		return err
+	}
+	built, err = os.MkdirTemp("", "cpsca-bench-programs")
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"build", "-o", filepath.Join(built, "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
+		{"build", "-tags", "unprotected", "-o", filepath.Join(built, "unprotected", "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
+	} {
+		output, err := exec.Command("go", args...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("building the authority: %w\n%s", err, output)
+		}
+	}
+	return nil
+})
+
+// readModule opens every folder of the module, of which the authority is made:
+// go keeps a test's result until something changes that the test has opened.
+func readModule() error {
+	return filepath.WalkDir(filepath.Join("..", "..", ".."), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !d.IsDir():
+			return err
+		case slices.Contains([]string{".git", "bin", "var", "testdata"}, d.Name()):
+			return filepath.SkipDir
+		}
+		_, err = os.ReadDir(path)
+		return err
+	})
+}
+
+// programs is the folder of the authority's binaries.
 func programs(t *testing.T) string {
 	t.Helper()
 	_, err := hsm.FindSoftHSM()
 	if err != nil && os.Getenv("CPSCA_TEST_STRICT") != "1" {
 		t.Skip("SoftHSM is not installed; `make test` installs it")
 	}
+	if err == nil {
+		err = build()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(folder, "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
-		{"build", "-tags", "unprotected", "-o", filepath.Join(folder, "unprotected", "cpsca-authority"), "cpsca/cmd/cpsca-authority"},
-	} {
-		output, err := exec.Command("go", args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("building the authority: %v\n%s", err, output)
-		}
-	}
-	return folder
+	return built
 }
 
 func TestTheBenchPrintsEveryFigureOnce(t *testing.T) {
@@ -133,6 +174,36 @@ func TestTheBenchPrintsJSON(t *testing.T) {
 	}
 	if r.Left["postgres"] == "" || len(r.Left) != 1 {
 		t.Errorf("left out: %v, want postgres alone", r.Left)
+	}
+}
+
+func TestStoredCertificatesAreKeptForTheNextRun(t *testing.T) {
+	folder, authorities := filepath.Join(t.TempDir(), "stored"), programs(t)
+	growth := func(certificates string) (string, error) {
+		out, _, err := runBench(t.Context(), t, "issue", "--quick", "--programs", authorities, "--folder", t.TempDir(), "--only", "growth", "--stored-house", folder, "--stored", certificates)
+		return out, err
+	}
+	for _, stores := range []bool{true, false} {
+		out, err := growth("200")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out, "issue.preload") != stores || !strings.Contains(out, "figure issue.stored 200 count") || !strings.Contains(out, "issue.growth") {
+			t.Errorf("stores %t: got\n%s", stores, out)
+		}
+	}
+	db, err := store.OpenReadOnly(store.Config{Path: filepath.Join(folder, "ledger.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.VerifyJournal(t.Context(), nil)
+	if err != nil {
+		t.Errorf("the kept ledger: %v", err)
+	}
+	_, err = growth("300")
+	if err == nil || !strings.Contains(err.Error(), "200") {
+		t.Errorf("another number of certificates: got %v", err)
 	}
 }
 

@@ -30,6 +30,10 @@ type Round struct {
 	Before float64 `json:"floor_before_per_s"`
 	Rate   float64 `json:"rate_per_s"`
 	After  float64 `json:"floor_after_per_s"`
+	// Authority and Bureau are the times of processors in microseconds that
+	// one certificate took on either side.
+	Authority float64 `json:"authority_us"`
+	Bureau    float64 `json:"bureau_us"`
 }
 
 func (r Round) floor() float64 { return (r.Before + r.After) / 2 }
@@ -116,7 +120,7 @@ func (b *bench) rates(ctx context.Context, s suite) error {
 	}
 	var rounds []Round
 	for range b.rounds {
-		rate, _, err := b.once(ctx, p.house, p.work.all(), variant{program: b.program()})
+		o, err := b.once(ctx, p.house, p.work.all(), variant{program: b.program()})
 		if err != nil {
 			return err
 		}
@@ -124,7 +128,9 @@ func (b *bench) rates(ctx context.Context, s suite) error {
 		if err != nil {
 			return err
 		}
-		rounds = append(rounds, Round{Raw: (before.Raw + after.Raw) / 2, Before: before.Certificates, Rate: rate, After: after.Certificates})
+		rounds = append(rounds, Round{
+			Raw: (before.Raw + after.Raw) / 2, Before: before.Certificates, Rate: o.rate, After: after.Certificates, Authority: o.authority, Bureau: o.bureau,
+		})
 		before = after
 	}
 	b.result.Rounds[s.name] = rounds
@@ -149,35 +155,67 @@ type variant struct {
 	environment []string
 }
 
-// once measures the rate of one batch on a copy of a house, in certificates a
-// second, and returns a few answers.
-func (b *bench) once(ctx context.Context, h house, s span, v variant) (float64, []client.Answer, error) {
-	c, err := b.copy(h)
-	if err != nil {
-		return 0, nil, err
-	}
-	rate, sample, _, err := b.batch(ctx, c, s, v)
-	return rate, sample, errors.Join(err, c.discard())
+// outcome is what a batch told.
+type outcome struct {
+	rate              float64         // certificates a second
+	sample            []client.Answer // a few of the answers
+	memory            int64           // that the authority took at most, in octets
+	authority, bureau float64         // time of processors for one certificate, in microseconds
 }
 
-// batch starts an authority on a house, sends a batch in one request, looks
-// whether what came back is what the ledger holds, and stops the authority. It
-// returns the rate in certificates a second, a few answers, and the memory that
-// the authority took, in octets.
-func (b *bench) batch(ctx context.Context, h house, s span, v variant) (rate float64, sample []client.Answer, memory int64, err error) {
+// once sends one batch to an authority on a copy of a house.
+func (b *bench) once(ctx context.Context, h house, s span, v variant) (outcome, error) {
+	c, err := b.copy(h)
+	if err != nil {
+		return outcome{}, err
+	}
+	o, err := b.batch(ctx, c, s, v)
+	return o, errors.Join(err, c.discard())
+}
+
+// batch starts an authority on a house, sends a batch in one request, stops the
+// authority, and looks whether what came back is what the ledger holds.
+func (b *bench) batch(ctx context.Context, h house, s span, v variant) (outcome, error) {
 	a, err := h.start(ctx, v.program, v.environment...)
 	if err != nil {
-		return 0, nil, 0, err
+		return outcome{}, err
 	}
-	took, sample, err := b.send(ctx, h, s)
-	if err == nil {
-		memory, err = a.peak()
-	}
+	o, err := b.timed(ctx, a, h, s)
 	err = errors.Join(err, a.stop())
 	if err == nil {
-		err = h.holds(ctx, sample)
+		err = h.holds(ctx, o.sample)
 	}
-	return float64(s.applications()*len(card.Uses)) / took.Seconds(), sample, memory, err
+	return o, err
+}
+
+// timed sends a batch and tells what it took.
+func (b *bench) timed(ctx context.Context, a *authority, h house, s span) (o outcome, err error) {
+	authorityBefore, err := a.used()
+	if err != nil {
+		return o, err
+	}
+	hereBefore, err := usedHere()
+	if err != nil {
+		return o, err
+	}
+	took, sample, err := b.send(ctx, h, s)
+	if err != nil {
+		return o, err
+	}
+	hereAfter, err := usedHere()
+	if err != nil {
+		return o, err
+	}
+	authorityAfter, err := a.used()
+	if err != nil {
+		return o, err
+	}
+	certificates := float64(s.applications() * len(card.Uses))
+	o.rate, o.sample = certificates/took.Seconds(), sample
+	o.authority = float64((authorityAfter - authorityBefore).Microseconds()) / certificates
+	o.bureau = float64((hereAfter - hereBefore).Microseconds()) / certificates
+	o.memory, err = a.peak()
+	return o, err
 }
 
 var errAnswers = errors.New("not what was asked for")
