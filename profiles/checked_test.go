@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
 	"cpsca/card"
 )
 
@@ -182,4 +185,28 @@ func BenchmarkCheck(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzReadTime: what the reader takes cryptobyte takes too, for the same moment.
+func FuzzReadTime(f *testing.F) {
+	for _, at := range []time.Time{start, start.AddDate(24, 0, 0), time.Date(2028, time.February, 29, 23, 59, 59, 0, time.UTC), time.Date(1950, time.January, 1, 0, 0, 0, 0, time.UTC)} {
+		f.Add(appendTime(nil, at))
+	}
+	f.Add([]byte("\x17\x0d260229000000Z"))
+	f.Add([]byte("\x18\x0f20490101000000Z"))
+	f.Add([]byte("\x17\x0d991231235960Z"))
+	f.Add([]byte("\x17\x11260101000000+0000"))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		ours, theirs := cryptobyte.String(der), cryptobyte.String(der)
+		var got, want time.Time
+		taken := readTime(&ours, &got)
+		known := theirs.PeekASN1Tag(asn1.UTCTime) && theirs.ReadASN1UTCTime(&want) ||
+			theirs.PeekASN1Tag(asn1.GeneralizedTime) && theirs.ReadASN1GeneralizedTime(&want) && want.Year() >= 2050
+		if taken && (!known || !got.Equal(want)) {
+			t.Fatalf("%q: got %v, cryptobyte %v, %v", der, got, want, known)
+		}
+		if known && want.Location() == time.UTC && !taken && bytes.HasSuffix(der[:len(der)-len(theirs)], []byte("Z")) && want.Equal(want.Truncate(time.Second)) && len(der)-len(theirs) >= 15 {
+			t.Fatalf("%q: cryptobyte takes it", der)
+		}
+	})
 }

@@ -42,6 +42,7 @@ type Profile struct {
 	issuer          Issuer
 	algorithm       []byte // AlgorithmIdentifier
 	parts           []part
+	constants       int // octets of the constant parts
 	period          Period
 	rsa2048NotAfter time.Time
 	upnSuffix       string
@@ -94,6 +95,7 @@ func (p *Profile) addConstant(der []byte) {
 		last++
 	}
 	p.parts[last].constant = append(p.parts[last].constant, der...)
+	p.constants += len(der)
 }
 
 // checkCompile holds what a shape asks of issuer and settings.

@@ -29,9 +29,14 @@ func normalise(field, text string) (string, error) {
 	if len(text) > maxRawText {
 		return "", refuse(field, ruleCharacters, "is far too long")
 	}
-	if plainASCII(text) {
+	if settled(text) {
 		return text, nil
 	}
+	return compose(field, text)
+}
+
+// compose is normalise for any text.
+func compose(field, text string) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", refuse(field, ruleCharacters, "is not valid UTF-8")
 	}
@@ -58,16 +63,26 @@ func normalise(field, text string) (string, error) {
 	return b.String(), nil
 }
 
-// plainASCII reports whether a text is as normalise would leave it, for the
-// many that are.
-func plainASCII(text string) bool {
-	for i := 0; i < len(text); i++ {
+// settled reports whether a text is as normalise would leave it, for nearly all
+// that are: of printable ASCII, of the letters from U+00C0 to U+017F, each of
+// which NFC leaves alone among the others, and of the apostrophe U+2019.
+func settled(text string) bool {
+	for i := 0; i < len(text); {
 		c := text[i]
-		if c < ' ' || c > '~' {
-			return false
-		}
-		if c == ' ' && (i == 0 || i == len(text)-1 || text[i-1] == ' ') {
-			return false
+		switch {
+		case c == ' ':
+			if i == 0 || i == len(text)-1 || text[i-1] == ' ' {
+				return false
+			}
+			i++
+		case c > ' ' && c <= '~':
+			i++
+		default:
+			r, size := utf8.DecodeRuneInString(text[i:])
+			if (r < 0xc0 || r > 0x17f) && r != '’' {
+				return false
+			}
+			i += size
 		}
 	}
 	return true

@@ -208,6 +208,26 @@ func TestRefusesBySection4_8DepartmentsOfAnotherShape(t *testing.T) {
 	}
 }
 
+// Each character that is settled by itself is so between and behind others.
+func TestWhatIsSettledIsWhatNormalisingWouldLeave(t *testing.T) {
+	for r := rune(0); r <= 0x2100; r++ {
+		for _, text := range []string{string(r), "a" + string(r), string(r) + "a", "é" + string(r) + string(r) + "’"} {
+			if !settled(text) {
+				continue
+			}
+			got, err := compose("text", text)
+			if err != nil || got != text {
+				t.Fatalf("%q is not settled: %q, %v", text, got, err)
+			}
+		}
+	}
+	for _, text := range []string{"L’Hôpital-Durand", "Zoé Anne", "MÜLLER", "Œuvrard", "Infirmier en pratique avancée"} {
+		if !settled(text) {
+			t.Errorf("%q goes the long way", text)
+		}
+	}
+}
+
 // FuzzTexts: what normalise lets through is valid, composed, without controls,
 // and normalising it again changes nothing; both ways through it agree.
 func FuzzTexts(f *testing.F) {
@@ -216,6 +236,12 @@ func FuzzTexts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		clean, err := normalise("text", text)
+		if settled(text) {
+			long, refused := compose("text", text)
+			if err != nil || refused != nil || clean != long {
+				t.Fatalf("%q became %q, %v one way and %q, %v the other", text, clean, err, long, refused)
+			}
+		}
 		if err != nil {
 			return
 		}

@@ -101,11 +101,47 @@ func readValidity(sequence *cryptobyte.String, notBefore, notAfter *time.Time) b
 		readTime(&validity, notBefore) && readTime(&validity, notAfter) && validity.Empty()
 }
 
-// readTime reads a Time and refuses the form that its year does not have
-// (RFC 5280 §4.1.2.5).
+// readTime reads a Time of whole seconds in UTC and refuses the form that its
+// year does not have, and a date that is in no calendar (RFC 5280 §4.1.2.5).
 func readTime(input *cryptobyte.String, t *time.Time) bool {
-	if input.PeekASN1Tag(asn1.UTCTime) {
-		return input.ReadASN1UTCTime(t)
+	var text cryptobyte.String
+	var tag asn1.Tag
+	if !input.ReadAnyASN1(&text, &tag) {
+		return false
 	}
-	return input.ReadASN1GeneralizedTime(t) && t.Year() >= 2050
+	century := 0
+	switch {
+	case tag == asn1.UTCTime && len(text) == len("YYMMDDHHMMSSZ"):
+	case tag == asn1.GeneralizedTime && len(text) == len("YYYYMMDDHHMMSSZ"):
+		century = number(text[:2])
+		text = text[2:]
+	default:
+		return false
+	}
+	year, month, day := number(text[0:2]), number(text[2:4]), number(text[4:6])
+	hour, minute, second := number(text[6:8]), number(text[8:10]), number(text[10:12])
+	if min(century, year, month, day, hour, minute, second) < 0 || text[12] != 'Z' {
+		return false
+	}
+	switch {
+	case tag == asn1.GeneralizedTime:
+		year += 100 * century
+	case year >= 50:
+		year += 1900
+	default:
+		year += 2000
+	}
+	*t = time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	y, m, d := t.Date()
+	inCalendar := y == year && int(m) == month && d == day && hour < 24 && minute < 60 && second < 60
+	return inCalendar && (tag == asn1.UTCTime || year >= 2050)
+}
+
+// number reads two digits, -1 if they are none.
+func number(digits []byte) int {
+	tens, ones := digits[0]-'0', digits[1]-'0'
+	if tens > 9 || ones > 9 {
+		return -1
+	}
+	return 10*int(tens) + int(ones)
 }
