@@ -81,3 +81,6 @@ func Remedial(code uint) bool { return remedyFor(&Error{Code: code}).outage() }
 
 // Tries is how often the keeper tried to bring the first place up since the last signature.
 func (t *Token) Tries() int64 { return t.places[0].patience.Load() }
+
+// Fall takes the first place down.
+func (t *Token) Fall(cause error) { t.places[0].fall(cause) }
