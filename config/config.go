@@ -24,36 +24,103 @@ import (
 // command cannot run with.
 var ErrInvalid = errors.New("invalid configuration")
 
-// HSM says how to reach a PKCS#11 token. The PIN itself is never in a
-// configuration.
+// HSM says how to reach a PKCS#11 token, or several with the same keys. The PIN
+// itself is never in a configuration.
 type HSM struct {
 	// Module is the path of the PKCS#11 library.
 	Module string `mapstructure:"module"`
 	// Token is the label of the token.
 	Token string `mapstructure:"token"`
+	// Serial is the serial number of the token, as well or instead.
+	Serial string `mapstructure:"serial"`
 	// PINFile holds the PIN, mode 0600.
 	PINFile string `mapstructure:"pin_file"`
 	// PINDescriptor is an open file descriptor, 3 or above, that the PIN is
 	// read from once. One of the two; neither: it is asked for on the
 	// terminal.
 	PINDescriptor int `mapstructure:"pin_descriptor"`
-	// Sessions is the size of the pool, 1 to 64; 0 means one for each CPU.
+	// Places lists 1 to 8 tokens with the same keys, in the stead of the five
+	// settings above: signatures are shared among them, and one is enough. A
+	// token that shall recover while another signs is reached through a library
+	// of its own (a copy of the file does).
+	Places []Place `mapstructure:"places"`
+	// Sessions is the size of the pool of each place, 1 to 64; 0 means one for
+	// each CPU.
 	Sessions int `mapstructure:"sessions"`
+	// Deadline is how long one signature may take, 10ms to 5m; 0 means 10s.
+	Deadline time.Duration `mapstructure:"deadline"`
+	// TokenObjects forbids to sign with copies of the keys in the sessions.
+	TokenObjects bool `mapstructure:"token_objects"`
 	// SoftHSM is the path of softhsm2.conf, where the module is SoftHSM.
 	SoftHSM string `mapstructure:"softhsm_config"`
 }
 
+// Place is one of several tokens with the same keys; its settings mean what
+// those of HSM mean.
+type Place struct {
+	Module        string `mapstructure:"module"`
+	Token         string `mapstructure:"token"`
+	Serial        string `mapstructure:"serial"`
+	PINFile       string `mapstructure:"pin_file"`
+	PINDescriptor int    `mapstructure:"pin_descriptor"`
+}
+
+// maxPlaces bounds HSM.Places.
+const maxPlaces = 8
+
+// All lists the places: those of Places, or the one that HSM itself describes.
+func (h *HSM) All() []Place {
+	if len(h.Places) > 0 {
+		return h.Places
+	}
+	return []Place{{Module: h.Module, Token: h.Token, Serial: h.Serial, PINFile: h.PINFile, PINDescriptor: h.PINDescriptor}}
+}
+
 func (h *HSM) validate(key, base string) error {
-	if h.Module == "" || h.Token == "" {
-		return invalid(key, "module and token are required")
+	if len(h.Places) > 0 && h.Module+h.Token+h.Serial+h.PINFile != "" || len(h.Places) > 0 && h.PINDescriptor != 0 {
+		return invalid(key+".places", "want either places, or one token beside it")
+	}
+	if len(h.Places) > maxPlaces {
+		return invalid(key+".places", "want at most %d, got %d", maxPlaces, len(h.Places))
 	}
 	if h.Sessions < 0 || h.Sessions > 64 {
 		return invalid(key+".sessions", "want 0 to 64, got %d", h.Sessions)
 	}
-	if h.PINDescriptor != 0 && (h.PINDescriptor < 3 || h.PINFile != "") {
-		return invalid(key+".pin_descriptor", "want 3 or above, and no pin_file beside it")
+	if h.Deadline != 0 {
+		err := between(key+".deadline", h.Deadline, 10*time.Millisecond, 5*time.Minute)
+		if err != nil {
+			return err
+		}
+	}
+	descriptors := make(map[int]bool)
+	for i, p := range h.All() {
+		name := key
+		if len(h.Places) > 0 {
+			name = fmt.Sprintf("%s.places[%d]", key, i)
+		}
+		err := p.validate(name)
+		if err != nil {
+			return err
+		}
+		if p.PINDescriptor != 0 && descriptors[p.PINDescriptor] {
+			return invalid(name+".pin_descriptor", "is read once, but is that of another place")
+		}
+		descriptors[p.PINDescriptor] = true
+	}
+	for i := range h.Places {
+		h.Places[i].PINFile = under(base, h.Places[i].PINFile)
 	}
 	h.PINFile, h.SoftHSM = under(base, h.PINFile), under(base, h.SoftHSM)
+	return nil
+}
+
+func (p *Place) validate(key string) error {
+	if p.Module == "" || p.Token == "" && p.Serial == "" {
+		return invalid(key, "module and token (or serial) are required")
+	}
+	if p.PINDescriptor != 0 && (p.PINDescriptor < 3 || p.PINFile != "") {
+		return invalid(key+".pin_descriptor", "want 3 or above, and no pin_file beside it")
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,58 @@ func TestAQuotaIsThatOfTheBureauOrOfAllOthers(t *testing.T) {
 	east, west := a.QuotaOf("East"), a.QuotaOf("west")
 	if east.Hour != 5 || east.Day != 50 || west.Hour != 0 || west.Day != 9 {
 		t.Fatalf("got %+v and %+v", east, west)
+	}
+}
+
+func TestOneTokenMayBeInSeveralPlaces(t *testing.T) {
+	one := "hsm: {module: /usr/lib/softhsm/libsofthsm2.so, token: authority, pin_file: authority.pin, softhsm_config: softhsm2.conf}"
+	several := `hsm:
+  sessions: 4
+  deadline: 3s
+  token_objects: true
+  places:
+    - {module: /opt/first.so, token: authority, pin_file: first.pin}
+    - {module: /opt/second.so, serial: "0123", pin_descriptor: 3}`
+	path := write(t, authority)
+	a, err := ReadAuthority(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Place{{Module: "/usr/lib/softhsm/libsofthsm2.so", Token: "authority", PINFile: filepath.Join(filepath.Dir(path), "authority.pin")}}
+	if !slices.Equal(a.HSM.All(), want) {
+		t.Errorf("one token: got %+v, want %+v", a.HSM.All(), want)
+	}
+	path = write(t, strings.Replace(authority, one, several, 1))
+	a, err = ReadAuthority(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []Place{
+		{Module: "/opt/first.so", Token: "authority", PINFile: filepath.Join(filepath.Dir(path), "first.pin")},
+		{Module: "/opt/second.so", Serial: "0123", PINDescriptor: 3},
+	}
+	if !slices.Equal(a.HSM.All(), want) || a.HSM.Sessions != 4 || a.HSM.Deadline != 3*time.Second || !a.HSM.TokenObjects {
+		t.Errorf("several places: got %+v", a.HSM)
+	}
+	for name, wrong := range map[string][2]string{
+		"a token beside places":        {"  sessions: 4", "  sessions: 4\n  token: authority"},
+		"a descriptor beside places":   {"  sessions: 4", "  sessions: 4\n  pin_descriptor: 4"},
+		"a place without a module":     {"module: /opt/second.so, ", ""},
+		"a place without a token":      {"token: authority, ", ""},
+		"a descriptor of two places":   {"pin_file: first.pin", "pin_descriptor: 3"},
+		"a PIN of a place in two ones": {"pin_file: first.pin", "pin_file: first.pin, pin_descriptor: 4"},
+		"an unknown key of a place":    {"pin_file: first.pin", "pin: 1234"},
+		"a deadline that is too short": {"deadline: 3s", "deadline: 3ms"},
+		"too many places":              {"  places:", "  places:" + strings.Repeat("\n    - {module: /opt/more.so, token: more, pin_file: more.pin}", 7)},
+	} {
+		text := strings.Replace(several, wrong[0], wrong[1], 1)
+		if text == several {
+			t.Fatalf("%s: %q is not there", name, wrong[0])
+		}
+		_, err := ReadAuthority(write(t, strings.Replace(authority, one, text, 1)))
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
 	}
 }
 

@@ -27,33 +27,52 @@ func Settings(c config.HSM) (hsm.Config, error) {
 			return hsm.Config{}, fmt.Errorf("pointing SoftHSM to its configuration: %w", err)
 		}
 	}
-	pin := hsm.PINPrompt(func() ([]byte, error) { return ask(c.Token) })
-	switch {
-	case c.PINFile != "":
-		pin = hsm.PINFile(c.PINFile)
-	case c.PINDescriptor != 0:
-		pin = hsm.PINDescriptor(c.PINDescriptor)
+	var places []hsm.Place
+	for _, p := range c.All() {
+		places = append(places, hsm.Place{Module: p.Module, Token: p.Token, Serial: p.Serial, PIN: pinOf(p)})
 	}
-	return hsm.Config{Module: c.Module, Token: c.Token, PIN: pin, Sessions: c.Sessions}, nil
+	first := places[0]
+	return hsm.Config{
+		Module: first.Module, Token: first.Token, Serial: first.Serial, PIN: first.PIN, Others: places[1:],
+		Sessions: c.Sessions, Deadline: c.Deadline, TokenObjects: c.TokenObjects,
+	}, nil
 }
 
-// Open opens the configured token. A wrong PIN is tried once: hsm.ErrPIN.
-func Open(ctx context.Context, c config.HSM) (*hsm.Token, error) {
+func pinOf(p config.Place) hsm.PIN {
+	switch {
+	case p.PINFile != "":
+		return hsm.PINFile(p.PINFile)
+	case p.PINDescriptor != 0:
+		return hsm.PINDescriptor(p.PINDescriptor)
+	}
+	return hsm.PINPrompt(func() ([]byte, error) { return ask(p) })
+}
+
+// Open opens the configured token, after changes to what the configuration
+// says. A wrong PIN is tried once: hsm.ErrPIN.
+func Open(ctx context.Context, c config.HSM, changes ...func(*hsm.Config)) (*hsm.Token, error) {
 	settings, err := Settings(c)
 	if err != nil {
 		return nil, err
 	}
+	for _, change := range changes {
+		change(&settings)
+	}
 	t, err := hsm.Open(ctx, settings)
 	if err != nil {
-		return nil, fmt.Errorf("opening token %q: %w", c.Token, err)
+		return nil, fmt.Errorf("opening the HSM: %w", err)
 	}
 	return t, nil
 }
 
-func ask(label string) ([]byte, error) {
+func ask(p config.Place) ([]byte, error) {
 	descriptor := int(os.Stdin.Fd())
 	if !term.IsTerminal(descriptor) {
 		return nil, ErrNoTerminal
+	}
+	label := p.Token
+	if label == "" {
+		label = p.Serial
 	}
 	fmt.Fprintf(os.Stderr, "PIN of token %q: ", label)
 	pin, err := term.ReadPassword(descriptor)
