@@ -238,7 +238,7 @@ func (p *process) ready(t *testing.T, management string) {
 	t.Helper()
 	until(t, 40*time.Second, p.command.Path+" is ready", func() bool {
 		if !p.alive() {
-			t.Fatalf("%s ended at once:\n%s", p.command.Path, read(t, p.log))
+			t.Fatalf("%s ended at once:\n%s", p.command.Path, lastLines(read(t, p.log)))
 		}
 		code, _ := get(t, "http://"+management+"/readyz")
 		return code == http.StatusOK
@@ -309,6 +309,12 @@ func get(t *testing.T, url string) (int, []byte) {
 		return 0, nil
 	}
 	return a.StatusCode, body
+}
+
+// lastLines are those of a log that say how it ended.
+func lastLines(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
 func read(t *testing.T, path string) string {

@@ -75,7 +75,7 @@ func (p *powered) restored(t *testing.T) (ledger, folder string) {
 	t.Helper()
 	p.mu.Lock()
 	if p.after == nil {
-		t.Fatalf("the authority ended before the power was cut:\n%s", read(t, p.authority.log))
+		t.Fatalf("the authority ended before the power was cut:\n%s", lastLines(read(t, p.authority.log)))
 	}
 	p.unmount()
 	p.disk, p.after = p.after, nil
