@@ -25,7 +25,7 @@ var sentinels = map[string]error{
 	"card.ErrWaitingCard": card.ErrWaitingCard, "card.ErrNoLiveCard": card.ErrNoLiveCard, "card.ErrOrderUnknown": card.ErrOrderUnknown,
 	"card.ErrOrderClosed": card.ErrOrderClosed, "card.ErrOrderBound": card.ErrOrderBound, "card.ErrInFlight": card.ErrInFlight,
 	"card.ErrKeyKnown": card.ErrKeyKnown, "card.ErrNumberTaken": card.ErrNumberTaken, "card.ErrSerialTaken": card.ErrSerialTaken,
-	"card.ErrNotReady": card.ErrNotReady, "card.ErrQuota": card.ErrQuota, "card.ErrStale": card.ErrStale, "card.ErrFenced": card.ErrFenced, "card.ErrNumber": card.ErrNumber,
+	"card.ErrNotReady": card.ErrNotReady, "card.ErrNoSpace": card.ErrNoSpace, "card.ErrQuota": card.ErrQuota, "card.ErrStale": card.ErrStale, "card.ErrFenced": card.ErrFenced, "card.ErrNumber": card.ErrNumber,
 	"card.QuotaError": &card.QuotaError{}, "card.TransitionError": &card.TransitionError{State: card.Revoked, Event: card.Activate},
 
 	"ca.ErrRequest": ca.ErrRequest, "ca.ErrProof": ca.ErrProof, "ca.ErrChallenge": ca.ErrChallenge, "ca.ErrKey": ca.ErrKey,

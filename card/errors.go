@@ -36,6 +36,9 @@ var (
 	// ErrNotReady: the order misses something that is not the bureau's to
 	// give, such as the delivery address.
 	ErrNotReady = errors.New("the order is not ready")
+	// ErrNoSpace: the ledger's disk is too full for new certificates;
+	// revocations go on.
+	ErrNoSpace = errors.New("the ledger's disk is nearly full")
 	// ErrStale: the row changed since it was read; read again.
 	ErrStale = errors.New("changed meanwhile")
 	// ErrFenced: another process has taken the ledger over.

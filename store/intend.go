@@ -20,12 +20,15 @@ func (db *DB) Intend(ctx context.Context, chunk []card.Attempt) ([]error, error)
 	if len(chunk) == 0 {
 		return nil, nil
 	}
+	err := db.disk.admit()
+	if err != nil {
+		return nil, fmt.Errorf("recording intents: %w", err)
+	}
 	// Nearly every chunk is of new cards, numbers and keys: then nothing is asked
 	// and the unique indexes answer. What they refuse is asked about, attempt by
 	// attempt; they have the last word all the same, and what they refuse then is
 	// tried alone.
 	var answers []error
-	var err error
 	for _, how := range []func(*transaction, []card.Attempt, []error) error{(*transaction).intendNew, (*transaction).intendAll, (*transaction).intendEach} {
 		answers, err = db.intend(ctx, chunk, how)
 		if !refused(err) {

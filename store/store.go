@@ -52,6 +52,8 @@ type Config struct {
 	Fatal func(error)
 	// Quota says how much a bureau may be given; nil means no bound for any.
 	Quota func(bureau string) card.Quota
+	// Space says what happens when the disk fills up.
+	Space Space
 	// Fenced is called when a change was refused because another process took
 	// the ledger over: this one can do nothing any more and should stop. Nil
 	// means that the error is only returned.
@@ -68,6 +70,7 @@ type DB struct {
 	turn  turnstile
 	write writer // owned by whoever holds the turn
 	mover mover
+	disk  *disk
 
 	epoch    int64
 	changed  chan struct{} // closed and renewed at each change of the feed
@@ -146,6 +149,8 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	}
 	db.writers.SetMaxOpenConns(2) // one changes the ledger, the other moves the log
 	db.startMover()
+	db.disk = newDisk(config.Path, config.Space)
+	_ = db.disk.admit() // takes the reserve; whoever issues hears if there is no room
 	err = db.VerifySchema(ctx)
 	if err == nil {
 		err = db.write.start(ctx, db.writers)

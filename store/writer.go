@@ -151,10 +151,24 @@ type leaf struct {
 // change runs f in one transaction and returns when it is on disk. An error of
 // f, or of the commit, leaves the ledger as it was, but for a commit whose
 // outcome the disk hides: then Config.Fatal is called.
+//
+// What is urgent and finds the disk full is tried again in the room that was
+// kept for it.
 func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) error {
 	if db.writers == nil {
 		return errors.New("the ledger is open for reading only")
 	}
+	err := db.changeOnce(ctx, r, f)
+	if r == urgent && full(err) && db.disk.release() {
+		err = db.changeOnce(ctx, r, f)
+	}
+	if full(err) {
+		err = fmt.Errorf("%w: %w", card.ErrNoSpace, err)
+	}
+	return err
+}
+
+func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) error) error {
 	release, err := db.turn.take(ctx, r)
 	if err != nil {
 		return fmt.Errorf("waiting for the ledger: %w", err)
