@@ -57,14 +57,18 @@ func (l *lines) next() ([]byte, error) {
 // returned beside an error, for the answer to name them.
 func parseApplication(line []byte) (card.Application, error) {
 	var a client.Application
-	err := strict(line, &a)
-	if err != nil {
-		return card.Application{}, fmt.Errorf("%w: %w", errLine, err)
+	if !scanApplication(line, &a) {
+		a = client.Application{}
+		err := strict(line, &a)
+		if err != nil {
+			return card.Application{}, fmt.Errorf("%w: %w", errLine, err)
+		}
 	}
 	if !orderName(string(a.Order)) {
 		return card.Application{}, fmt.Errorf("%w: order is 1 to %d letters, digits or hyphens", errLine, maxOrder)
 	}
 	out := card.Application{Order: a.Order}
+	var err error
 	out.Number, err = card.ParseNumber(string(a.Card))
 	if err != nil {
 		return out, err

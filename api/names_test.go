@@ -101,10 +101,21 @@ func FuzzStrict(f *testing.F) {
 	f.Add([]byte(`{"order":"a","Order":"b","signature":{"csr":"\\","CSR":"x"}}`))
 	f.Add([]byte(`{"order" : "\"a\":","order":null,"signature":null}`))
 	f.Add([]byte(`{"\u006frder":"a"}`))
+	f.Add([]byte(` { "order" : "a" , "card":"", "signature":{ }, "authentication" : {"public_key":"a","proof":"b","algorithm":"c"} } `))
+	f.Add([]byte(`{"order":"a","signature":{"csr":"a","csr":"b"}}`))
+	f.Add([]byte(`{}x`))
+	f.Add([]byte(`{"order":"a",}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var got client.Application
+		var got, scanned client.Application
+		quick := scanApplication(text, &scanned)
 		if strict(text, &got) != nil {
+			if quick {
+				t.Fatalf("%s: read in passing, and refused", text)
+			}
 			return
+		}
+		if quick && scanned != got {
+			t.Fatalf("%s: got %+v in passing, want %+v", text, scanned, got)
 		}
 		var want client.Application
 		outer := members(t, text)
@@ -141,6 +152,19 @@ func TestADoorRefusesADoubtfulName(t *testing.T) {
 	_, err := parseApplication([]byte(twice))
 	if !errors.Is(err, errLine) || !errors.Is(err, errTwice) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What programs write is read in passing, with blanks or without.
+func TestWhatProgramsWriteIsReadInPassing(t *testing.T) {
+	for _, text := range []string{
+		line(1), ` {"order": "o1", "card": "0000000001"} `,
+		`{"order":"o1","card":"0000000001","authentication":{"public_key":"MAA=","proof":"MAA=","algorithm":"RSASSA-PSS"},"signature":{"csr":"MAA="}}`,
+	} {
+		var a client.Application
+		if !scanApplication([]byte(text), &a) || a.Order != "o1" || a.Card != "0000000001" {
+			t.Errorf("%s: got %+v", text, a)
+		}
 	}
 }
 

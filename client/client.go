@@ -102,6 +102,9 @@ func New(config Config) (*Client, error) {
 			Transport: &http.Transport{
 				TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: config.Roots, Certificates: []tls.Certificate{config.Certificate}},
 				MaxIdleConnsPerHost: 8,
+				// A chunk of lines, or of answers, in one system call.
+				WriteBufferSize: 64 << 10,
+				ReadBufferSize:  64 << 10,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

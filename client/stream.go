@@ -171,7 +171,7 @@ func (c *Client) ApplicationLines(ctx context.Context, lines io.Reader, out func
 	}
 	defer answer.Body.Close()
 	answered := 0
-	for a, err := range objects[Answer](answer.Body) {
+	for a, err := range answers(answer.Body) {
 		if err != nil {
 			return answered, err
 		}
