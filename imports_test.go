@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 	// floor 6
 	"api":    {"lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed"},
 	"status": {"ocsp", "crl", "feed", "card"},
+	"metrics": {"card", "crl", "hsm", "ca"},
 	// floor 7
 	"cmd/internal/token":     {"config", "hsm"},
 	"cmd/internal/hierarchy": {"ca", "card", "config", "hsm", "profiles", "store"},
@@ -57,7 +58,7 @@ var rooms = map[string][]string{
 	// Only tests: the whole house in processes.
 	"endtoend":            {"endtoend/powercut"},
 	"endtoend/powercut":   {},
-	"cmd/cpsca-authority": {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config"},
+	"cmd/cpsca-authority": {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "cmd/internal/hierarchy", "api", "lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed", "crl", "store", "hsm", "profiles", "config", "metrics"},
 	"cmd/cpsca-status":    {"cmd/internal/language", "cmd/internal/service", "cmd/internal/token", "status", "ocsp", "crl", "feed", "card", "client", "hsm", "config"},
 }
 
@@ -77,7 +78,7 @@ var alone = map[string][]string{
 	"github.com/spf13/cobra":                     {"cmd/cpsca", "cmd/cpsca/demo", "cmd/cpsca/bench", "cmd/internal/service"},
 	"github.com/hanwen/go-fuse":                  {"endtoend/powercut"},
 	"github.com/smallstep/certificates":          {},
-	"github.com/prometheus/client_golang":        {},
+	"github.com/prometheus/client_golang":        {"metrics"},
 	"github.com/spf13/pflag":                     {"cmd/cpsca"},
 	"github.com/schollz/progressbar":             {"cmd/cpsca"},
 	"github.com/rogpeppe/go-internal/testscript": {},

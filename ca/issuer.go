@@ -94,10 +94,19 @@ func (i *Issuer) fits(p *profiles.Profile) error {
 	return nil
 }
 
-// ready is ErrStopped once the issuer was stopped.
+// ready is ErrStopped once the issuer was stopped, and the signer's own error
+// where that knows that it cannot sign now.
 func (i *Issuer) ready() error {
 	if i.stopped.Load() {
 		return ErrStopped
+	}
+	s, ok := i.signer.(interface{ Ready() error })
+	if !ok {
+		return nil
+	}
+	err := s.Ready()
+	if err != nil {
+		return fmt.Errorf("asking the signer: %w", err)
 	}
 	return nil
 }

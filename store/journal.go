@@ -65,6 +65,12 @@ func (t *transaction) decide(actor, action string) error {
 	return nil
 }
 
+// Note writes a decision into the journal that changes no row, such as what
+// became of the HSM. actor and action are those of audit.Event.
+func (db *DB) Note(ctx context.Context, actor, action string) error {
+	return db.change(ctx, urgent, func(t *transaction) error { return t.decide(actor, action) })
+}
+
 // sequence is the number of the event that will decide what is being changed.
 func (t *transaction) sequence() int64 { return t.journal.Sequence + 1 }
 

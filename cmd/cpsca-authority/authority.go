@@ -21,13 +21,11 @@ import (
 	"cpsca/crl"
 	"cpsca/hsm"
 	"cpsca/lifecycle"
+	"cpsca/metrics"
 	"cpsca/profiles"
 	"cpsca/registry"
 	"cpsca/store"
 )
-
-// ErrSoftHSM: a production authority was pointed to a software token.
-var errSoftHSM = errors.New("a production authority does not sign with a software token")
 
 // authority is everything that runs, put together from the configuration.
 type authority struct {
@@ -42,6 +40,8 @@ type authority struct {
 	publisher *crl.Publisher
 	names     map[card.KeyID]string // of the issuers, for the files of their lists
 	doors     *api.Server
+	meter     *metrics.Metrics
+	key       *hsm.Key // of the issuer of cards
 }
 
 // assemble opens ledger and HSM and puts the rooms together. What was opened is
@@ -62,12 +62,12 @@ func (a *authority) assemble(ctx context.Context) error {
 	if abandoned > 0 {
 		a.log.Warn("attempts of an earlier process were abandoned", "count", abandoned)
 	}
-	a.token, err = token.Open(ctx, a.settings.HSM)
+	a.meter = metrics.New(metrics.Config{Version: revision, Places: a.places, Ledger: a.db.Standing})
+	a.token, err = token.Open(ctx, a.settings.HSM, func(c *hsm.Config) {
+		c.Transition, c.Meter, c.HardwareOnly = a.transition, a.meter, !a.test()
+	})
 	if err != nil {
 		return err
-	}
-	if a.settings.Environment == "production" && a.token.Info().Software() {
-		return errSoftHSM
 	}
 	certificates, err := hierarchy.Certificates(ctx, a.db)
 	if err != nil {
@@ -112,7 +112,7 @@ func (a *authority) issuers(ctx context.Context, certificates map[string]*x509.C
 	if err != nil {
 		return nil, err
 	}
-	a.issuer = issuer
+	a.issuer, a.key = issuer, key
 	a.technical, _, err = hierarchy.Open(ctx, certificates, a.token, hierarchy.Technical)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (a *authority) lists(certificates map[string]*x509.Certificate, key *hsm.Ke
 	issuer.File = hierarchy.Cards + ".crl"
 	l := a.settings.Lists
 	a.publisher, err = crl.NewPublisher(crl.Config{
-		Folder: l.Folder, Source: a.db, Numbers: a.db, Period: l.Period, Delay: l.Delay, Log: a.log,
+		Folder: l.Folder, Source: a.db, Numbers: a.db, Period: l.Period, Delay: l.Delay, Log: a.log, Meter: a.meter,
 		Policy: crl.Policy{Lifetime: l.Validity, ListWaiting: l.Waiting},
 	}, issuer)
 	if err != nil {
@@ -233,7 +233,7 @@ func (a *authority) open(ctx context.Context) error {
 		Issuers: issuers{a.db}, Lists: lists{a},
 		Feed: a.db, HeadSigner: &heads{signer: feedKey},
 		Responders: ca.Responders{Technical: technical, Issuers: []ca.Responder{responder}},
-		Refusal:    refusal, Version: revision, Log: a.log, Stopping: ctx.Done(),
+		Refusal:    refusal, Version: revision, Log: a.log, Meter: a.meter, Stopping: ctx.Done(),
 	})
 	return err
 }

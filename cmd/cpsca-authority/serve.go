@@ -103,20 +103,21 @@ func mutualTLS(t config.TLS) (*tls.Config, error) {
 	}, nil
 }
 
-// management serves health (the process lives) and readiness (the ledger
-// answers).
+// management serves health (the process lives), readiness (it can issue: the
+// ledger answers and has room, the HSM signs) and the figures for Prometheus.
 func (a *authority) management() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		service.Reply(w, http.StatusOK, map[string]string{"state": "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		_, err := a.db.Issuers(r.Context())
-		if err != nil {
-			service.Reply(w, http.StatusServiceUnavailable, map[string]string{"state": "the ledger does not answer"})
-			return
+		state := a.readiness(r.Context())
+		code := http.StatusOK
+		if state != ready {
+			code = http.StatusServiceUnavailable
 		}
-		service.Reply(w, http.StatusOK, map[string]string{"state": "ready"})
+		service.Reply(w, code, map[string]string{"state": state})
 	})
+	mux.Handle("GET /metrics", a.meter.Handler())
 	return mux
 }
