@@ -391,7 +391,7 @@ func TestAfterACrashEveryOpenIntentIsAbandoned(t *testing.T) {
 			}
 			_, err := h.authority.Issue(t.Context(), requester, bureau, chunk)
 			wants(t, err, errFault)
-			if n := h.rows("SELECT COUNT(*) FROM intents WHERE state = 'intent'"); n != 6 {
+			if n := h.rows("SELECT COUNT(*) FROM attempts WHERE state = 'intent'"); n != 3 {
 				t.Fatalf("%d open intents, the crash did not happen", n)
 			}
 			h.reopen()

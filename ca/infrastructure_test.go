@@ -161,7 +161,7 @@ func TestATechnicalIssuerStopsToo(t *testing.T) {
 		_, _, err := f.technical.Issue(t.Context(), f.issuing, p, f.server(t))
 		wants(t, err, want)
 	}
-	if n := f.rows("SELECT COUNT(*) FROM intents WHERE state = 'abandoned'"); n != 2 {
+	if n := f.rows("SELECT COUNT(*) FROM intents i JOIN revocations r ON r.issuer = i.issuer AND r.serial = i.serial WHERE r.cause = 'abandoned'"); n != 2 {
 		t.Errorf("%d intents are abandoned, want two: a stopped issuer intends nothing", n)
 	}
 }

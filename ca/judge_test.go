@@ -24,11 +24,11 @@ func (h *house) rows(query string, args ...any) int {
 func (h *house) judge() {
 	h.t.Helper()
 	for promise, query := range map[string]string{
-		"an intent is neither recorded nor abandoned":          "SELECT COUNT(*) FROM intents WHERE state = 'intent'",
+		"an intent is neither recorded nor abandoned":          "SELECT COUNT(*) FROM intents i WHERE NOT EXISTS (SELECT 1 FROM certificates c WHERE c.intent = i.number) AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = i.issuer AND r.serial = i.serial AND r.status = 'revoked' AND r.reason = 0 AND r.cause = 'abandoned')",
 		"an attempt is open":                                   "SELECT COUNT(*) FROM attempts WHERE state = 'intent'",
-		"a recorded intent has no certificate":                 "SELECT COUNT(*) FROM intents i WHERE state = 'recorded' AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.issuer = i.issuer AND c.serial = i.serial)",
-		"an abandoned intent has a certificate":                "SELECT COUNT(*) FROM intents i WHERE state = 'abandoned' AND EXISTS (SELECT 1 FROM certificates c WHERE c.issuer = i.issuer AND c.serial = i.serial)",
-		"an abandoned intent is not revoked for ever":          "SELECT COUNT(*) FROM intents i WHERE state = 'abandoned' AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = i.issuer AND r.serial = i.serial AND r.status = 'revoked' AND r.reason = 0 AND r.cause = 'abandoned')",
+		"a recorded intent has no certificate":                 "SELECT COUNT(*) FROM intents i JOIN attempts a ON a.order_id = i.order_id AND a.attempt = i.attempt WHERE a.state = 'recorded' AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.intent = i.number)",
+		"an abandoned intent has a certificate":                "SELECT COUNT(*) FROM intents i JOIN attempts a ON a.order_id = i.order_id AND a.attempt = i.attempt WHERE a.state = 'abandoned' AND EXISTS (SELECT 1 FROM certificates c WHERE c.intent = i.number)",
+		"an abandoned intent is not revoked for ever":          "SELECT COUNT(*) FROM intents i JOIN attempts a ON a.order_id = i.order_id AND a.attempt = i.attempt WHERE a.state = 'abandoned' AND NOT EXISTS (SELECT 1 FROM revocations r WHERE r.issuer = i.issuer AND r.serial = i.serial AND r.status = 'revoked' AND r.reason = 0 AND r.cause = 'abandoned')",
 		"a card that was not spoiled has not two certificates": "SELECT COUNT(*) FROM cards k WHERE state NOT IN ('ordered', 'cancelled') AND NOT (state = 'spoiled' AND (SELECT COUNT(*) FROM certificates c WHERE c.card_id = k.id) = 0) AND (SELECT COUNT(*) FROM certificates c WHERE c.card_id = k.id) <> 2",
 		"a recorded order is answered twice":                   "SELECT COUNT(*) FROM (SELECT order_id FROM attempts WHERE state = 'recorded' GROUP BY order_id HAVING COUNT(*) > 1)",
 	} {
