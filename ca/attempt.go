@@ -8,14 +8,14 @@ import (
 	"sync"
 
 	"cpsca/card"
-
-	"golang.org/x/sync/errgroup"
+	"cpsca/profiles"
 )
 
 // signing is one attempt on its way through the HSM, signatures and failures
 // in the order of its intents.
 type signing struct {
 	card.Signed
+	checked  []*profiles.Checked // in the order of card.Uses
 	answer   *Answer
 	failures []error
 }
@@ -40,36 +40,30 @@ func (a *Authority) attempt(ctx context.Context, requester string, results []exa
 	for n, i := range open {
 		attempts[n] = results[i].attempt
 	}
+	intended := a.passing(Intend, len(open))
 	refusals, err := a.config.Ledger.Intend(ctx, attempts)
+	intended()
 	if err != nil {
 		// The commit may have failed in its answer alone: what it left is
 		// nobody's to sign.
 		return errors.Join(err, a.abandon(ctx, requester, attempts))
 	}
-	var under []*signing
-	var g errgroup.Group
-	g.SetLimit(a.config.Signers)
+	under := make([]*signing, 0, len(open))
 	for n, i := range open {
 		if refusals[n] != nil {
 			answers[i].Err = refusals[n]
 			continue
 		}
 		checked := results[i].checked
-		s := &signing{
-			Signed: card.Signed{Attempt: attempts[n], Signatures: make([][]byte, len(checked))},
-			answer: &answers[i], failures: make([]error, len(checked)),
-		}
-		under = append(under, s)
-		for use := range checked {
-			g.Go(func() error {
-				a.signers <- struct{}{}
-				defer func() { <-a.signers }()
-				s.Signatures[use], s.failures[use] = a.config.Cards.sign(ctx, checked[use])
-				return nil
-			})
-		}
+		under = append(under, &signing{
+			Signed:  card.Signed{Attempt: attempts[n], Signatures: make([][]byte, len(checked))},
+			checked: checked, answer: &answers[i], failures: make([]error, len(checked)),
+		})
 	}
-	_ = g.Wait() // failures are with their attempts
+	signed := a.passing(Sign, len(under))
+	a.press.sign(ctx, under)
+	signed()
+	defer a.passing(Record, len(under))()
 	return a.record(ctx, requester, under)
 }
 

@@ -72,6 +72,10 @@ type Config struct {
 	Signers int
 	// Now is business time; nil means time.Now.
 	Now func() time.Time
+	// Meter counts; nil counts nothing.
+	Meter Meter
+	// Stopwatch measures durations for Meter; nil means time.Now.
+	Stopwatch func() time.Time
 }
 
 // ErrConfig is returned by New for a configuration that cannot issue.
@@ -80,6 +84,12 @@ var ErrConfig = errors.New("the authority's configuration")
 func (c *Config) complete() error {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Stopwatch == nil {
+		c.Stopwatch = time.Now
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
 	}
 	if c.Queue == 0 {
 		c.Queue = 64

@@ -22,7 +22,7 @@ type Authority struct {
 	config   Config
 	profiles map[kind]*profiles.Profile
 	queue    chan struct{} // one token per chunk under way
-	signers  chan struct{} // one token per signature asked for
+	press    press
 	owed     owed
 }
 
@@ -41,10 +41,9 @@ func New(config Config) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{
-		config: config, profiles: kinds,
-		queue: make(chan struct{}, config.Queue), signers: make(chan struct{}, config.Signers),
-	}, nil
+	a := &Authority{config: config, profiles: kinds, queue: make(chan struct{}, config.Queue)}
+	a.press = press{issuer: config.Cards, limit: config.Signers, load: func(waiting int) { config.Meter.Load(len(a.queue), waiting) }}
+	return a, nil
 }
 
 // Issued is one certificate of an answer.
@@ -77,7 +76,11 @@ func (a *Authority) Issue(ctx context.Context, requester, bureau string, applica
 	}
 	select {
 	case a.queue <- struct{}{}:
-		defer func() { <-a.queue }()
+		defer func() {
+			<-a.queue
+			a.press.tell()
+		}()
+		a.press.tell()
 	default:
 		return nil, ErrBusy
 	}
@@ -105,6 +108,7 @@ func (a *Authority) Issue(ctx context.Context, requester, bureau string, applica
 		}
 		rest = later
 	}
+	a.count(answers)
 	return answers, nil
 }
 
@@ -148,6 +152,7 @@ func (a *Authority) issue(ctx context.Context, requester, bureau string, applica
 // against its own. It answers what is refused or was issued before, and returns
 // the rest.
 func (a *Authority) look(ctx context.Context, requester, bureau string, applications []card.Application, chunk []int, results []examined, answers []Answer) ([]int, error) {
+	defer a.passing(Examine, len(chunk))()
 	ids := make([]card.OrderID, len(chunk))
 	for n, i := range chunk {
 		ids[n] = applications[i].Order
