@@ -104,18 +104,19 @@ func readApplications(ctx context.Context, body io.Reader, items chan<- item) er
 
 // nextChunk takes what is there, at least one item, at most a chunk; nothing
 // when the stream has ended.
-func nextChunk(items <-chan item) []item {
+func (s *Server) nextChunk(items <-chan item) []item {
 	first, ok := <-items
 	if !ok {
 		return nil
 	}
-	return fill(first, items)
+	return s.fill(first, items)
 }
 
-// fill adds to a first item what else is there.
-func fill(first item, items <-chan item) []item {
-	chunk := []item{first}
-	for len(chunk) < ca.MaxChunk {
+// fill adds to a first item what else is there, up to the size of a chunk.
+func (s *Server) fill(first item, items <-chan item) []item {
+	most := min(s.config.Issuing.Chunk(), ca.MaxChunk)
+	chunk := append(make([]item, 0, 1+min(len(items), most)), first)
+	for len(chunk) < most {
 		select {
 		case i, ok := <-items:
 			if !ok {
@@ -152,7 +153,7 @@ func (s *Server) answerAll(ctx context.Context, w *transfer, c *caller, items <-
 		var chunk []item
 		switch {
 		case len(queue) == 0:
-			chunk = nextChunk(items)
+			chunk = s.nextChunk(items)
 			open = len(chunk) > 0
 		case !open || len(queue) == ahead:
 			// wait for the oldest
@@ -194,7 +195,7 @@ func (s *Server) nextOrOldest(oldest underway, items <-chan item) (chunk []item,
 		if !ok {
 			return nil, false
 		}
-		return fill(first, items), true
+		return s.fill(first, items), true
 	}
 }
 

@@ -68,6 +68,8 @@ type Workshop interface {
 // order. An error is of the whole chunk; sending it again is safe.
 type Issuing interface {
 	Issue(ctx context.Context, requester, bureau string, applications []card.Application) ([]ca.Answer, error)
+	// Chunk is how many applications to put together while more are waiting.
+	Chunk() int
 }
 
 // Cards reads cards; card.ErrNotFound for a number that no card has.

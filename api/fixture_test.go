@@ -116,6 +116,7 @@ type house struct {
 	reported  lifecycle.Reported
 	deskErr   error
 	issue     func(applications []card.Application) ([]ca.Answer, error)
+	chunk     int   // 0: ca.MaxChunk
 	imported  []int // sizes of slices
 	finished  *registry.Report
 	kind      string
@@ -239,6 +240,13 @@ func (h *house) Issue(_ context.Context, _, _ string, applications []card.Applic
 		return issued(applications), nil
 	}
 	return h.issue(applications)
+}
+
+func (h *house) Chunk() int {
+	if h.chunk == 0 {
+		return ca.MaxChunk
+	}
+	return h.chunk
 }
 
 // issued answers every application.

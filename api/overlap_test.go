@@ -82,3 +82,22 @@ func TestASecondLineForAnOrderWaitsForTheFirst(t *testing.T) {
 		t.Fatalf("got %d answers, %v", n, err)
 	}
 }
+
+// The authority says how many applications go together.
+func TestChunksAreNoLargerThanTheAuthorityAsks(t *testing.T) {
+	s := newSite(t)
+	s.chunk = 10
+	var mu sync.Mutex
+	largest := 0
+	s.issue = func(given []card.Application) ([]ca.Answer, error) {
+		mu.Lock()
+		largest = max(largest, len(given))
+		mu.Unlock()
+		return issued(given), nil
+	}
+	n := 0
+	err := s.as(officer.Bureau).Applications(t.Context(), applications(1000), func(client.Answer) error { n++; return nil })
+	if err != nil || n != 1000 || largest > 10 {
+		t.Fatalf("got %d answers in chunks of up to %d, %v", n, largest, err)
+	}
+}

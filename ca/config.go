@@ -74,7 +74,8 @@ type Config struct {
 	Now func() time.Time
 	// Meter counts; nil counts nothing.
 	Meter Meter
-	// Stopwatch measures durations for Meter; nil means time.Now.
+	// Stopwatch measures durations, for Meter and for the size of chunks; nil
+	// means time.Now.
 	Stopwatch func() time.Time
 }
 

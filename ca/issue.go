@@ -42,7 +42,7 @@ func New(config Config) (*Authority, error) {
 		return nil, err
 	}
 	a := &Authority{config: config, profiles: kinds, queue: make(chan struct{}, config.Queue)}
-	a.press = press{issuer: config.Cards, limit: config.Signers, load: func(waiting int) { config.Meter.Load(len(a.queue), waiting) }}
+	a.press = press{issuer: config.Cards, limit: config.Signers, clock: config.Stopwatch, load: func(waiting int) { config.Meter.Load(len(a.queue), waiting) }}
 	return a, nil
 }
 
@@ -111,6 +111,12 @@ func (a *Authority) Issue(ctx context.Context, requester, bureau string, applica
 	a.count(answers)
 	return answers, nil
 }
+
+// Chunk is how many applications a door should put into one call of Issue while
+// more are waiting: as many as are signed in a quarter of a second, 16 to
+// MaxChunk. With a slow key small chunks keep answers flowing; with a fast one
+// large chunks share their commits.
+func (a *Authority) Chunk() int { return a.press.chunk() }
 
 // issue answers the applications with the given indices, of different orders.
 func (a *Authority) issue(ctx context.Context, requester, bureau string, applications []card.Application, chunk []int, answers []Answer) error {

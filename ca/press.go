@@ -3,6 +3,10 @@ package ca
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"cpsca/card"
 )
 
 // press asks the issuer for signatures, for all chunks together and never for
@@ -16,6 +20,9 @@ type press struct {
 	issuer *Issuer
 	limit  int
 	load   func(waiting int) // hears how many signatures wait
+
+	clock func() time.Time
+	took  atomic.Int64 // nanoseconds of one signature, smoothed; 0: none was made
 
 	mu      sync.Mutex // guards all below, and the jobs of every chunk
 	chunks  []*pressing
@@ -78,8 +85,40 @@ func (p *press) work() {
 		if of == nil {
 			return
 		}
-		j.of.Signatures[j.use], j.of.failures[j.use] = p.issuer.sign(of.ctx, j.of.checked[j.use])
+		began := p.clock()
+		signature, err := p.issuer.sign(of.ctx, j.of.checked[j.use])
+		if err == nil {
+			p.learn(p.clock().Sub(began))
+		}
+		j.of.Signatures[j.use], j.of.failures[j.use] = signature, err
 	}
+}
+
+// learn smooths how long a signature takes. An update that meets another may be
+// lost.
+func (p *press) learn(took time.Duration) {
+	known := p.took.Load()
+	if known == 0 {
+		known = int64(took)
+	}
+	p.took.Store(max(1, known+(int64(took)-known)/16))
+}
+
+// Bounds of Authority.Chunk.
+const (
+	leastChunk = 16
+	firstChunk = 64 // while nothing is known
+	chunkTime  = 250 * time.Millisecond
+)
+
+// chunk is how many applications are signed in about chunkTime.
+func (p *press) chunk() int {
+	took := p.took.Load()
+	if took == 0 {
+		return firstChunk
+	}
+	signatures := int64(chunkTime) * int64(p.limit) / took
+	return int(min(MaxChunk, max(leastChunk, signatures/int64(len(card.Uses)))))
 }
 
 // next ends a signature for a chunk, if there was one, and begins another; nil

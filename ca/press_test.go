@@ -163,6 +163,29 @@ func TestAnApplicationAloneOvertakesAChunk(t *testing.T) {
 	})
 }
 
+// A chunk is what is signed in a quarter of a second, within its bounds.
+func TestChunksFollowTheDevice(t *testing.T) {
+	for takes, want := range map[time.Duration]int{
+		100 * time.Microsecond: ca.MaxChunk, 4 * time.Millisecond: 62, 200 * time.Millisecond: 16,
+	} {
+		config, signer, application := inMemory(t, func(c *ca.Config) { c.Signers = 2 })
+		device := &busy{takes: takes}
+		signer.does(device.sign)
+		synctest.Test(t, func(t *testing.T) {
+			authority := must(ca.New(config))(t)
+			if n := authority.Chunk(); n != 64 {
+				t.Errorf("a chunk of %d at first", n)
+			}
+			for n := range 8 {
+				_ = must(authority.Issue(context.Background(), requester, bureau, []card.Application{application(card.OrderID(fmt.Sprint(n)))}))(t)
+			}
+			if n := authority.Chunk(); n != want {
+				t.Errorf("a signature takes %v: chunks of %d, want %d", takes, n, want)
+			}
+		})
+	}
+}
+
 // tally is a meter.
 type tally struct {
 	mu      sync.Mutex
