@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -174,6 +175,108 @@ func TestTheBenchPrintsJSON(t *testing.T) {
 	}
 	if r.Left["postgres"] == "" || len(r.Left) != 1 {
 		t.Errorf("left out: %v, want postgres alone", r.Left)
+	}
+}
+
+// quiet is a run whose figures nobody reads, in a folder of the test.
+func quiet(t *testing.T) *bench {
+	t.Helper()
+	return &bench{
+		plan: plan{folder: t.TempDir(), programs: programs(t), rounds: 1, seconds: 0.1}, streams: streams{out: io.Discard, err: io.Discard},
+		tools:   Tools{Progress: func(string, int64) (func(int64), func()) { return func(int64) {}, func() {} }},
+		founded: make(map[suite]house), prepared: make(map[suite]*prepared),
+	}
+}
+
+func TestABatchCountsOnlyIfTheLedgerHoldsIt(t *testing.T) {
+	b := quiet(t)
+	p, err := b.prepare(t.Context(), p256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, as := p.work.all(), variant{program: b.program()}
+	issued, err := b.copy(p.house)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := b.batch(t.Context(), issued, all, as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.rate <= 0 || o.memory < 1<<20 || len(o.sample) < 10 {
+		t.Errorf("got %+v", o)
+	}
+	err = p.house.holds(t.Context(), o.sample)
+	if !errors.Is(err, errAnswers) {
+		t.Errorf("a ledger in which nothing was issued: got %v", err)
+	}
+	last := &o.sample[len(o.sample)-1].Certificates[1]
+	last.Certificate = o.sample[0].Certificates[1].Certificate
+	err = issued.holds(t.Context(), o.sample)
+	if !errors.Is(err, errAnswers) {
+		t.Errorf("another certificate than the ledger's: got %v", err)
+	}
+	_, err = b.batch(t.Context(), issued, all, as)
+	if !errors.Is(err, errAnswers) {
+		t.Errorf("the same batch again, which costs no signature: got %v", err)
+	}
+	_, err = b.batch(t.Context(), p.house, span{p.work, 0, 1}, variant{program: filepath.Join(b.programs, "none")})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a program that is not there: got %v", err)
+	}
+}
+
+func TestAnAuthorityThatDoesNotStartTellsWhy(t *testing.T) {
+	b := quiet(t)
+	h, err := b.house(t.Context(), p256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = os.Remove(h.path("authority.pin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.start(t.Context(), b.program())
+	if err == nil || !strings.Contains(err.Error(), "authority.pin") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPricesNeedProgramsThatCanDoWithout(t *testing.T) {
+	for name, folder := range map[string]string{"none": t.TempDir(), "as released": programs(t)} {
+		b := quiet(t)
+		b.unprotected = folder
+		err := b.prices(t.Context())
+		if !errors.Is(err, errNotOffered) {
+			t.Errorf("%s: got %v, want errNotOffered", name, err)
+		}
+	}
+}
+
+func TestPostgresIsMeasuredBesideSQLite(t *testing.T) {
+	b := quiet(t)
+	ended := 0
+	// A house on SQLite stands in: what is tested is the comparison.
+	b.postgres = func(ctx context.Context, folder string, s suite) (house, func() error, error) {
+		h, err := foundElsewhere(ctx, folder, s)
+		return h, func() error { ended++; return nil }, err
+	}
+	err := b.onPostgres(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ok := b.result.number("issue.ratio_postgres")
+	if !ok || f.Number <= 0 || ended != 1 {
+		t.Errorf("got %+v, %d clusters ended", f, ended)
+	}
+}
+
+func TestGrowthNeedsRoom(t *testing.T) {
+	b := quiet(t)
+	b.stored = 1 << 50
+	err := b.growth(t.Context())
+	if !errors.Is(err, errNotOffered) {
+		t.Errorf("got %v, want errNotOffered", err)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +21,8 @@ import (
 	"cpsca/config"
 	"cpsca/hsm"
 	"cpsca/profiles"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Floor is what token and processors can do for a house, beside which its
@@ -34,6 +35,9 @@ type Floor struct {
 	// cost one signature, one proof of possession and one verification, and
 	// nothing else.
 	Certificates float64 `json:"certificates_per_s"`
+	// Busy is the share of all processors that this took: near one, or the
+	// floor is not one.
+	Busy float64 `json:"busy"`
 	// RawWorkers and Workers are how many goroutines gave these rates.
 	RawWorkers int `json:"raw_workers"`
 	Workers    int `json:"workers"`
@@ -88,10 +92,12 @@ func measureFloor(ctx context.Context, h house, w floorWish) (f Floor, err error
 	}
 	// The floor is the best that can be done: it is not to pay for a small heap.
 	debug.SetGCPercent(800)
-	f.Raw, f.RawWorkers, err = best(ctx, w.raw, w.seconds, b.sign)
-	if err == nil {
-		f.Certificates, f.Workers, err = best(ctx, w.workers, w.seconds, b.certificate)
+	raw, err := best(ctx, w.raw, w.seconds, b.sign)
+	if err != nil {
+		return f, err
 	}
+	certificates, err := best(ctx, w.workers, w.seconds, b.certificate)
+	f.Raw, f.RawWorkers, f.Certificates, f.Workers, f.Busy = raw.rate, raw.workers, certificates.rate, certificates.workers, certificates.busy
 	if err == nil && w.sequences > 0 {
 		f.Single, err = b.sequences(ctx, w.file, w.sequences)
 	}
@@ -177,52 +183,62 @@ func verifies(public crypto.PublicKey, hash crypto.Hash, digest, signature []byt
 	return false
 }
 
-// best is the rate a second of an act that a number of goroutines do. For 0 it
-// tries several numbers for a moment and takes that with the best rate.
-func best(ctx context.Context, workers int, seconds float64, act func(context.Context) error) (rate float64, _ int, err error) {
+// pace is how fast an act was repeated.
+type pace struct {
+	rate    float64 // a second
+	busy    float64 // share of all processors
+	workers int
+}
+
+// best is the pace of an act that a number of goroutines do. For 0 it tries
+// several numbers for a moment and takes that with the best rate.
+func best(ctx context.Context, workers int, seconds float64, act func(context.Context) error) (pace, error) {
 	if workers == 0 {
-		trial := seconds / 4
 		most := 0.0
 		for n := 1; n <= 8; n *= 2 {
-			candidate := n * runtime.GOMAXPROCS(0)
-			rate, err = measure(ctx, candidate, trial, act)
+			trial, err := measure(ctx, n*runtime.GOMAXPROCS(0), seconds/4, act)
 			if err != nil {
-				return 0, 0, err
+				return pace{}, err
 			}
-			if rate > most {
-				most, workers = rate, candidate
+			if trial.rate > most {
+				most, workers = trial.rate, trial.workers
 			}
 		}
 	}
-	rate, err = measure(ctx, workers, seconds, act)
-	return rate, workers, err
+	return measure(ctx, workers, seconds, act)
 }
 
-// measure lets goroutines act for some seconds and returns the rate a second.
-func measure(ctx context.Context, workers int, seconds float64, act func(context.Context) error) (float64, error) {
-	var group sync.WaitGroup
+// measure lets goroutines act for some seconds.
+func measure(ctx context.Context, workers int, seconds float64, act func(context.Context) error) (pace, error) {
 	var acts atomic.Int64
-	var failed atomic.Pointer[error]
+	usedBefore, err := usedHere()
+	if err != nil {
+		return pace{}, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
 	begin := time.Now()
 	end := begin.Add(time.Duration(seconds * float64(time.Second)))
 	for range workers {
-		group.Go(func() {
-			for ctx.Err() == nil && failed.Load() == nil && time.Now().Before(end) {
+		g.Go(func() error {
+			for ctx.Err() == nil && time.Now().Before(end) {
 				err := act(ctx)
 				if err != nil {
-					failed.CompareAndSwap(nil, &err)
-					return
+					return err
 				}
 				acts.Add(1)
 			}
+			return context.Cause(ctx)
 		})
 	}
-	group.Wait()
-	took := time.Since(begin).Seconds()
-	if err := failed.Load(); err != nil {
-		return 0, fmt.Errorf("measuring the floor: %w", *err)
+	err = g.Wait()
+	if err != nil {
+		return pace{}, fmt.Errorf("measuring the floor: %w", err)
 	}
-	return float64(acts.Load()) / took, context.Cause(ctx)
+	took := time.Since(begin).Seconds()
+	used, err := usedHere()
+	return pace{
+		rate: float64(acts.Load()) / took, busy: (used - usedBefore).Seconds() / took / float64(runtime.GOMAXPROCS(0)), workers: workers,
+	}, err
 }
 
 // page is what a commit writes at least, in octets.

@@ -17,8 +17,22 @@ import (
 	"cpsca/store"
 )
 
+// room is what a stored certificate takes on disk, in octets, with its indexes,
+// feed, journal and log.
+const room = 8 << 10
+
 // growth measures the rate with many certificates stored beside that with none.
 func (b *bench) growth(ctx context.Context) error {
+	left, err := free(b.folder)
+	if err != nil {
+		return err
+	}
+	if b.storedHouse != "" {
+		left /= 2 // the kept one and its copy
+	}
+	if left/room < int64(b.stored) {
+		return fmt.Errorf("%w: the disk has room for %d certificates, not for %d", errNotOffered, left/room, b.stored)
+	}
 	p, err := b.prepare(ctx, p256)
 	if err != nil {
 		return err

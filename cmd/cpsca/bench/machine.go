@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -44,6 +45,16 @@ var fileSystems = map[int64]string{
 const inMemory = 0x01021994
 
 func (m Machine) memoryDisk() bool { return m.Disk == fileSystems[inMemory] }
+
+// free is how many octets a folder's disk has left.
+func free(folder string) (int64, error) {
+	var disk syscall.Statfs_t
+	err := syscall.Statfs(folder, &disk)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the free space: %w", err)
+	}
+	return int64(disk.Bavail) * disk.Bsize, nil
+}
 
 // field is the first value of a name in a file of lines "name : value".
 func field(path, name string) string {

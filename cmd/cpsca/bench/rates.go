@@ -30,6 +30,8 @@ type Round struct {
 	Before float64 `json:"floor_before_per_s"`
 	Rate   float64 `json:"rate_per_s"`
 	After  float64 `json:"floor_after_per_s"`
+	// Busy is the share of the processors that the floors took.
+	Busy float64 `json:"floor_busy"`
 	// Authority and Bureau are the times of processors in microseconds that
 	// one certificate took on either side.
 	Authority float64 `json:"authority_us"`
@@ -129,13 +131,15 @@ func (b *bench) rates(ctx context.Context, s suite) error {
 			return err
 		}
 		rounds = append(rounds, Round{
-			Raw: (before.Raw + after.Raw) / 2, Before: before.Certificates, Rate: o.rate, After: after.Certificates, Authority: o.authority, Bureau: o.bureau,
+			Raw: (before.Raw + after.Raw) / 2, Before: before.Certificates, Rate: o.rate, After: after.Certificates,
+			Busy: (before.Busy + after.Busy) / 2, Authority: o.authority, Bureau: o.bureau,
 		})
 		before = after
 	}
 	b.result.Rounds[s.name] = rounds
 	b.figure("raw_sign_"+s.name, medianOf(rounds, func(r Round) float64 { return r.Raw }), perSec)
 	b.figure("floor_"+s.name, medianOf(rounds, Round.floor), perSec)
+	b.figure("floor_busy_"+s.name, medianOf(rounds, func(r Round) float64 { return r.Busy }), ratio)
 	b.figure("certs_"+s.name, medianOf(rounds, func(r Round) float64 { return r.Rate }), perSec)
 	b.figure("ratio_"+s.name, medianOf(rounds, func(r Round) float64 { return r.Rate / r.floor() }), ratio)
 	return nil

@@ -31,22 +31,31 @@ var goals = []goal{
 	{"issue.single_p50_floors", false, 3},
 }
 
+func (g goal) met(number float64) bool {
+	if g.least {
+		return number >= g.bound
+	}
+	return number <= g.bound
+}
+
+func (g goal) String() string {
+	if g.least {
+		return "≥ " + grouped(g.bound)
+	}
+	return "≤ " + grouped(g.bound)
+}
+
 // wanted is the bound of a figure in words, and a mark if it was missed.
 func (r *Result) wanted(name string) string {
-	f, ok := r.number(name)
 	for _, g := range goals {
 		if g.figure != name {
 			continue
 		}
-		sign, met := "≤", f.Number <= g.bound
-		if g.least {
-			sign, met = "≥", f.Number >= g.bound
+		f, ok := r.number(name)
+		if ok && !g.met(f.Number) {
+			return g.String() + " **missed**"
 		}
-		text := fmt.Sprintf("%s %s", sign, grouped(g.bound))
-		if ok && !met {
-			text += " **missed**"
-		}
-		return text
+		return g.String()
 	}
 	return ""
 }

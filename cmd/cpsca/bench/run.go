@@ -135,6 +135,9 @@ func run(ctx context.Context, p plan, t Tools, s streams) (err error) {
 		return err
 	}
 	b.result.Seconds = time.Since(b.result.Began).Seconds()
+	if !p.quick {
+		b.tellMissed()
+	}
 	if p.report != "" {
 		err = writeReport(p.report, &b.result)
 	}
@@ -165,6 +168,16 @@ func (b *bench) all(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tellMissed names the figures that are not what they must be.
+func (b *bench) tellMissed() {
+	for _, g := range goals {
+		f, ok := b.result.number(g.figure)
+		if ok && !g.met(f.Number) {
+			b.say(fmt.Sprintf("%s is %s and must be %s", f.Name, f.text(), g), fmt.Sprintf("%s vaut %s et doit être %s", f.Name, f.text(), g))
+		}
+	}
 }
 
 // say tells a person what is going on.
