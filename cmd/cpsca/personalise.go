@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"cpsca/card"
 	"cpsca/client"
@@ -21,6 +22,7 @@ import (
 
 func (s *session) personaliseCommand() *cobra.Command {
 	var answers, certificates string
+	var patience time.Duration
 	c := &cobra.Command{
 		Use:   "personalise FILE",
 		Short: say("Send a batch of applications and write the certificates back", "Envoie un lot de demandes et écrit les certificats"),
@@ -35,7 +37,11 @@ In place of a csr there may be a public key with a detached proof of possession:
 Each line is answered by one line of the answers file, in the same order; refused lines
 are answered with their problem and the others go on (exit code 4). Run again, it sends
 only what is not answered by certificates yet, and adds the new answers behind the
-old: nothing is lost by an interruption, and nothing is issued twice.`,
+old: nothing is lost by an interruption, and nothing is issued twice.
+
+While the authority is busy, restarted, or without its HSM, lines are sent again by
+themselves; --patience bounds how long nothing may come through. Their answers stand
+behind those of the other lines.`,
 			`Envoie un fichier de demandes, un objet JSON par ligne :
 
   {"order": "…", "card": "2800636234",
@@ -47,18 +53,23 @@ old: nothing is lost by an interruption, and nothing is issued twice.`,
 Chaque ligne reçoit une ligne du fichier de réponses, dans le même ordre ; les lignes
 refusées reçoivent leur problème et les autres poursuivent (code 4). Relancée, la commande
 n'envoie que ce qui n'a pas encore de certificats : une interruption ne perd rien, et rien
-n'est émis deux fois.`),
+n'est émis deux fois.
+
+Quand l'autorité est occupée, relancée ou privée de son HSM, les lignes sont renvoyées
+d'elles-mêmes ; --patience borne le temps sans résultat. Leurs réponses se trouvent
+après celles des autres lignes.`),
 		Example: "  cpsca personalise applications.ndjson --answers answers.ndjson --certificates cards/",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if answers == "" {
 				answers = args[0] + ".answers"
 			}
-			return s.personalise(c, args[0], answers, certificates)
+			return s.personalise(c, args[0], answers, certificates, patience)
 		},
 	}
 	c.Flags().StringVar(&answers, "answers", "", say("file for the answers (default FILE.answers)", "fichier des réponses (FILE.answers par défaut)"))
 	c.Flags().StringVar(&certificates, "certificates", "", say("folder for CARD/USE.pem", "dossier pour CARTE/USAGE.pem"))
+	c.Flags().DurationVar(&patience, "patience", 10*time.Minute, say("how long to go on while nothing comes through", "durée pendant laquelle persister sans résultat"))
 	return c
 }
 
@@ -69,8 +80,12 @@ type batch struct {
 	out          *json.Encoder
 	certificates string
 	mu           sync.Mutex // guards sent
-	sent         []int      // line numbers in the file, of lines not answered yet
+	sent         []int      // line numbers in the file, of the lines of this round
 	result       batchResult
+
+	rounds   int
+	settled  map[int]bool          // lines that need not be sent again
+	deferred map[int]client.Answer // refused for now, by line
 }
 
 type batchResult struct {
@@ -93,7 +108,7 @@ func (e stopped) Error() string {
 
 func (e stopped) Unwrap() error { return e.err }
 
-func (s *session) personalise(c *cobra.Command, path, answers, certificates string) error {
+func (s *session) personalise(c *cobra.Command, path, answers, certificates string, patience time.Duration) error {
 	authority, err := s.connect(officer.Bureau)
 	if err != nil {
 		return err
@@ -108,7 +123,7 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 	if err != nil {
 		return err
 	}
-	b := &batch{certificates: certificates, err: s.err, result: batchResult{Answers: answers}}
+	b := &batch{certificates: certificates, err: s.err, result: batchResult{Answers: answers}, settled: make(map[int]bool)}
 	var out *os.File
 	out, b.answered, err = openAnswers(answers)
 	if err != nil {
@@ -117,14 +132,9 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 	defer out.Close()
 	b.out = json.NewEncoder(out)
 	set, finish := s.progress(say("applications", "demandes"), info.Size(), true)
-	reader, writer := io.Pipe()
-	go func() { _ = writer.CloseWithError(b.feed(in, writer, set)) }() // nil ends the stream
-	_, err = authority.ApplicationLines(c.Context(), reader, b.take)
-	_ = reader.CloseWithError(err)
+	err = b.insist(c.Context(), patience, func() error { return b.round(c.Context(), authority, in, set) })
 	finish()
-	if err == nil {
-		err = out.Sync()
-	}
+	err = errors.Join(err, out.Sync())
 	if err != nil {
 		return stopped{b.result.Issued + b.result.Refused, err}
 	}
@@ -152,7 +162,11 @@ func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
 		}
 		read += int64(len(line))
 		whole := err == nil || errors.Is(err, io.EOF)
-		if whole && b.skip(line) {
+		if b.settled[number] || whole && b.skip(number, line) {
+			for errors.Is(err, bufio.ErrBufferFull) {
+				line, err = lines.ReadSlice('\n')
+				read += int64(len(line))
+			}
 			progress(read)
 			continue
 		}
@@ -180,12 +194,16 @@ func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
 	}
 }
 
-func (b *batch) skip(line []byte) bool {
+func (b *batch) skip(number int, line []byte) bool {
+	if b.rounds > 1 {
+		return false // the first one has settled them
+	}
 	var a client.Application
 	if json.Unmarshal(line, &a) != nil || a.Card == "" || b.answered[a.Order] != a.Card {
 		return false // a line for another card must hear that it is refused
 	}
 	b.result.Before++
+	b.settled[number] = true
 	return true
 }
 
@@ -199,6 +217,17 @@ func (b *batch) take(a client.Answer) error {
 	if a.Problem != nil {
 		a.Problem.Line = a.Line
 	}
+	if passing(a.Problem) {
+		b.deferred[a.Line] = a
+		return nil
+	}
+	delete(b.deferred, a.Line)
+	b.settled[a.Line] = true
+	return b.write(a)
+}
+
+// write writes the last word on a line.
+func (b *batch) write(a client.Answer) error {
 	if a.Status == client.Issued {
 		err := b.save(a)
 		if err != nil {
