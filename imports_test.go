@@ -36,6 +36,8 @@ var rooms = map[string][]string{
 	"client":   {"card", "registry", "officer", "feed"},
 	"store":    {"card", "registry", "audit", "officer", "feed"},
 	"testpki":  {"card", "registry", "hsm", "profiles"},
+	// Servers of tests and measurements.
+	"testpostgres": {},
 	// floor 4
 	"ca": {"profiles", "card", "registry", "audit", "officer"},
 	// floor 5
@@ -54,7 +56,7 @@ var rooms = map[string][]string{
 		"registry", "officer", "audit", "ca", "crl", "hsm", "profiles"},
 	"cmd/cpsca/demo": {"client", "config", "card", "registry", "testpki", "hsm", "cmd/internal/language"},
 	"cmd/cpsca/bench": {"cmd/internal/founding", "cmd/internal/hierarchy", "cmd/internal/language", "cmd/internal/token", "client", "config", "store", "card",
-		"registry", "ca", "hsm", "profiles", "testpki"},
+		"registry", "ca", "hsm", "profiles", "testpki", "testpostgres"},
 	// Only tests: the whole house in processes.
 	"endtoend":            {"endtoend/powercut"},
 	"endtoend/powercut":   {},
@@ -63,7 +65,7 @@ var rooms = map[string][]string{
 }
 
 // testsMay is what tests of a room may use besides; those of the root see all.
-var testsMay = []string{"testpki", "hsm", "profiles", "card", "registry", "feed", "store", "crl", "ocsp", "ca", "audit", "officer", "client", "lifecycle"}
+var testsMay = []string{"testpki", "testpostgres", "hsm", "profiles", "card", "registry", "feed", "store", "crl", "ocsp", "ca", "audit", "officer", "client", "lifecycle"}
 
 // alone names the modules that one room alone may use; tests may use them too.
 var alone = map[string][]string{
@@ -73,7 +75,8 @@ var alone = map[string][]string{
 	"github.com/spf13/viper":                     {"config"},
 	"github.com/mattn/go-sqlite3":                {"store"},
 	"github.com/pressly/goose":                   {"store"},
-	"database/sql":                               {"store"},
+	"database/sql":                               {"store", "testpostgres"},
+	"github.com/jackc/pgx":                       {"store", "testpostgres"},
 	"golang.org/x/crypto/cryptobyte":             {"hsm", "profiles", "ocsp", "ca", "testpki"},
 	"github.com/spf13/cobra":                     {"cmd/cpsca", "cmd/cpsca/demo", "cmd/cpsca/bench", "cmd/internal/service"},
 	"github.com/hanwen/go-fuse":                  {"endtoend/powercut"},
