@@ -75,6 +75,13 @@ func (t *transaction) flush() error {
 // write adds rows, given as the values of one after the other.
 func (t *transaction) write(tab *table, values []any) error {
 	width := len(tab.columns)
+	if t.w.dialect.bulk != nil && len(values) >= bulk*width {
+		err := t.w.dialect.bulk(t.ctx, t.w.conn, tab, values)
+		if err != nil {
+			return fmt.Errorf("inserting into %s: %w", tab.name, refusal(err))
+		}
+		return nil
+	}
 	for i, n := range batches {
 		for len(values) >= n*width {
 			err := t.exec(tab.insertions[i], values[:n*width]...)
@@ -86,6 +93,9 @@ func (t *transaction) write(tab *table, values []any) error {
 	}
 	return nil
 }
+
+// bulk is from how many rows on a dialect's own way of adding them is cheaper.
+const bulk = 8
 
 // lists are the lengths of the lists of values in statements. A shorter list
 // repeats its last value, so that few statements are compiled.

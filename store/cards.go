@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"cpsca/card"
@@ -176,7 +175,7 @@ func (t *transaction) step(c card.Change, actor string) error {
 	} else {
 		n, err = t.update(cards, "state = $1, since = $2 WHERE id = $3 AND state = $4", c.To, c.At, c.Card, c.From)
 	}
-	if err != nil && strings.Contains(err.Error(), "cards.holder") {
+	if errors.Is(err, errPlaceTaken) {
 		return fmt.Errorf("%w (%w)", card.ErrLiveCard, err)
 	}
 	if err != nil {

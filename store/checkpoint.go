@@ -50,8 +50,8 @@ func (db *DB) moveLog() {
 // gathered wakes the mover when enough rows have changed since it last was
 // woken. Whoever calls it holds the turn.
 func (db *DB) gathered() {
-	if db.write.rows < moveAfter {
-		return
+	if db.mover.due == nil || db.write.rows < moveAfter {
+		return // PostgreSQL moves its log by itself
 	}
 	select {
 	case db.mover.due <- struct{}{}:

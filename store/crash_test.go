@@ -21,19 +21,9 @@ import (
 // is to write until it is killed.
 const childLedger = "CPSCA_TEST_CHILD_LEDGER"
 
-func TestMain(m *testing.M) {
-	path := os.Getenv(childLedger)
-	if path == "" {
-		os.Exit(m.Run())
-	}
-	err := work(context.Background(), path)
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
-
 // work issues and revokes cards for ever and prints what was acknowledged.
 func work(ctx context.Context, path string) error {
-	db, err := Open(ctx, Config{Path: path})
+	db, err := Open(ctx, at(path))
 	if err != nil {
 		return err
 	}
@@ -109,7 +99,7 @@ func workOnce(ctx context.Context, db *DB) error {
 
 func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 	db := newLedger(t)
-	path := db.config.Path
+	path := place(db)
 	_ = db.Close()
 	var said []string
 	open := 0

@@ -20,7 +20,7 @@ func TestAbandonEarlierAbandonsEveryOpenIntentOfEarlierEpochs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := openLedger(t, db.config.Path)
+	next := openLedger(t, place(db))
 	mine := intend(t, next, attemptAt(t, next, ordered(t, next)))
 	n, err := next.AbandonEarlier(t.Context())
 	if err != nil || n != 4 {
@@ -53,7 +53,7 @@ func TestTheOlderOfTwoProcessesIsFencedAndChangesNothing(t *testing.T) {
 	o := ordered(t, older)
 	a := intend(t, older, attemptAt(t, older, o))
 	c, _ := personalised(t, older, card.GateChip)
-	newer := openLedger(t, older.config.Path)
+	newer := openLedger(t, place(older))
 	if newer.Epoch() <= older.Epoch() {
 		t.Fatalf("epochs %d and %d", older.Epoch(), newer.Epoch())
 	}

@@ -32,20 +32,39 @@ func (c *clock) now() time.Time {
 
 var dawn = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
 
-// newLedger makes a ledger in the test's folder and opens it.
+// newLedger makes a ledger of the test's own and opens it.
 func newLedger(t testing.TB) *DB {
 	t.Helper()
+	return openLedger(t, emptyLedger(t))
+}
+
+// emptyLedger makes a ledger, in the test's folder or on the server of this pass,
+// and says where.
+func emptyLedger(t testing.TB) string {
+	t.Helper()
+	if server != nil {
+		return copied(t, template)
+	}
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	err := Create(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return openLedger(t, path)
+	return path
 }
 
-func openLedger(t testing.TB, path string) *DB {
+// at is the configuration of a ledger at a place: a path, or a DSN.
+func at(place string) Config {
+	c := At(place)
+	c.Now = (&clock{at: dawn}).now
+	return c
+}
+
+func place(db *DB) string { return db.config.DSN + db.config.Path }
+
+func openLedger(t testing.TB, place string) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), Config{Path: path, Now: (&clock{at: dawn}).now})
+	db, err := Open(t.Context(), at(place))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,7 @@ func TestARefusalThatOnlyTheDatabaseKnowsIsThatAttemptsAlone(t *testing.T) {
 				"intents": fmt.Sprintf("NEW.serial = x'%x'", chunk[1].Intents[1].Serial[:]), "attempts": fmt.Sprintf("NEW.order_id = '%s'", chunk[1].Order),
 				"keys": fmt.Sprintf("NEW.fingerprint = x'%x'", chunk[1].Intents[0].Key[:]),
 			}[table]
-			_, err := db.write.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER collision BEFORE INSERT ON "+table+" WHEN "+condition+
-				" BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: "+index+"'); END")
-			if err != nil {
-				t.Fatal(err)
-			}
+			collide(t, db, table, index, condition)
 			before := content(t, db)
 			answers, err := db.Intend(t.Context(), chunk)
 			if err != nil || answers[0] != nil || !errors.Is(answers[1], want) || answers[2] != nil {
@@ -72,4 +68,24 @@ func TestAChunkOfAnyLengthIsWrittenWhole(t *testing.T) {
 		}
 	}
 	checkAll(t, db)
+}
+
+// collide makes the database refuse a row as a unique index would.
+func collide(t *testing.T, db *DB, table, index, condition string) {
+	t.Helper()
+	if server == nil {
+		_, err := db.write.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER collision BEFORE INSERT ON "+table+" WHEN "+condition+
+			" BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: "+index+"'); END")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	name := map[string]string{"intents": "intents_issuer_serial_key", "attempts": "attempts_one_open", "keys": "keys_pkey"}[table]
+	_, err := rawly(t, place(db), "").Exec("CREATE FUNCTION collision() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " +
+		"RAISE EXCEPTION 'a collision' USING ERRCODE = 'unique_violation', CONSTRAINT = '" + name + "'; END $$; " +
+		"CREATE TRIGGER collision BEFORE INSERT ON " + table + " FOR EACH ROW WHEN (" + inDialect(condition) + ") EXECUTE FUNCTION collision()")
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"cpsca/card"
 )
@@ -30,7 +29,7 @@ func (t *transaction) open(o card.Order, actor string) error {
 func (t *transaction) newCard(o card.Order, actor string) error {
 	t.card++
 	err := t.insert(cards, t.card, o.ID, nil, o.Holder, int64(o.Profession), o.Type, o.Form, o.Bureau, card.Ordered, t.at, t.at, nil, nil)
-	if err != nil && strings.Contains(err.Error(), "cards.holder") {
+	if errors.Is(err, errPlaceTaken) {
 		return fmt.Errorf("%w (%w)", card.ErrWaitingCard, err)
 	}
 	if err != nil {

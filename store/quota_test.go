@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,18 +13,15 @@ import (
 // clock, which stands still.
 func metered(t *testing.T, quota card.Quota) (*DB, *time.Time) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := dawn.Add(30 * time.Minute)
-	db, err := Open(t.Context(), Config{Path: path, Now: func() time.Time { return at }, Quota: func(string) card.Quota { return quota }})
+	c := at(emptyLedger(t))
+	now := dawn.Add(30 * time.Minute)
+	c.Now, c.Quota = func() time.Time { return now }, func(string) card.Quota { return quota }
+	db, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	return db, &at
+	return db, &now
 }
 
 func attemptsAt(t *testing.T, db *DB, n int) []card.Attempt {

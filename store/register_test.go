@@ -108,7 +108,7 @@ func TestAFailedSliceLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	openLedger(t, db.config.Path) // fences the first
+	openLedger(t, place(db)) // fences the first
 	err = file.Persons(t.Context(), []registry.PersonRow{row(newHolder(), "Name", 10, "C")})
 	if !errors.Is(err, card.ErrFenced) {
 		t.Fatalf("got %v", err)

@@ -5,26 +5,46 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
+
+	"github.com/pressly/goose/v3"
 )
 
-// ErrSchema is returned by Open and VerifySchema when tables, indexes or
-// triggers are not those that the migrations make: somebody took a guard away,
+// ErrSchema is returned by Open and VerifySchema when tables, indexes, triggers
+// or grants are not those that the migrations make: somebody took a guard away,
 // or added something that acts by itself.
 var ErrSchema = errors.New("the ledger's schema was changed")
 
-// VerifySchema compares the ledger's tables, indexes and triggers with those
-// that the migrations make in an empty database. The error names the first
-// that differs.
+// migrate brings the tables of a database up to date.
+func migrate(ctx context.Context, db *sql.DB, kind goose.Dialect, folder string) error {
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(kind, db, files)
+	if err != nil {
+		return fmt.Errorf("preparing the migrations: %w", err)
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// VerifySchema compares the ledger's tables, indexes and triggers (on PostgreSQL
+// also constraints, functions and grants) with those that the migrations make in an
+// empty database. The error names the first that differs.
 func (db *DB) VerifySchema(ctx context.Context) error {
-	want, err := expectedSchema(ctx)
+	want, err := db.dialect.expected(ctx)
 	if err != nil {
 		return err
 	}
-	got, err := schemaOf(ctx, db.readers)
+	got, err := db.dialect.schema(ctx, db.readers)
 	if err != nil {
 		return err
+	}
+	if len(got) == 0 {
+		return fmt.Errorf("%w: there are no tables (run `cpsca init` to make a ledger)", ErrSchema)
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		text, ok := got[name]
@@ -42,25 +62,10 @@ func (db *DB) VerifySchema(ctx context.Context) error {
 	return nil
 }
 
-func expectedSchema(ctx context.Context) (map[string]string, error) {
-	reference, err := sql.Open("sqlite3", "file::memory:")
-	if err != nil {
-		return nil, fmt.Errorf("opening a database in memory: %w", err)
-	}
-	defer reference.Close()
-	reference.SetMaxOpenConns(1) // each connection would have a memory of its own
-	err = migrateDB(ctx, reference)
-	if err != nil {
-		return nil, err
-	}
-	return schemaOf(ctx, reference)
-}
-
-// schemaOf reads what was created, by kind and name. What SQLite makes by
-// itself has no text.
-func schemaOf(ctx context.Context, db *sql.DB) (map[string]string, error) {
+// described reads names and texts.
+func described(ctx context.Context, db querier, query string) (map[string]string, error) {
 	out := make(map[string]string)
-	err := each(ctx, db, "the schema", "SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", nil, func(rows *sql.Rows) error {
+	err := each(ctx, db, "the schema", query, nil, func(rows *sql.Rows) error {
 		var name, text string
 		err := rows.Scan(&name, &text)
 		out[name] = text

@@ -9,6 +9,7 @@ import (
 
 	"cpsca/card"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +66,9 @@ func (d *disk) free() (int64, error) {
 // admit refuses new certificates with card.ErrNoSpace below the floor, and takes
 // the reserve above it.
 func (d *disk) admit() error {
+	if d == nil {
+		return nil // the disk is the server's
+	}
 	free, err := d.free()
 	if err != nil {
 		return err
@@ -113,6 +117,9 @@ func fill(f *os.File, n int64) error {
 
 // release gives the reserve up; false if there is none left.
 func (d *disk) release() bool {
+	if d == nil {
+		return false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.kept {
@@ -125,5 +132,6 @@ func (d *disk) release() bool {
 // full says whether the database found no room.
 func full(err error) bool {
 	var s sqlite3.Error
-	return errors.As(err, &s) && s.Code == sqlite3.ErrFull || errors.Is(err, unix.ENOSPC)
+	var p *pgconn.PgError
+	return errors.As(err, &s) && s.Code == sqlite3.ErrFull || errors.As(err, &p) && p.Code == "53100" || errors.Is(err, unix.ENOSPC)
 }

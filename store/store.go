@@ -1,5 +1,5 @@
 // Package store is the ledger: orders, cards, intents, certificates,
-// revocations, the status feed and the journal, in SQLite.
+// revocations, the status feed and the journal, in SQLite or PostgreSQL.
 //
 // It offers the nouns of card and registry to the rooms above, which declare
 // what they need of it in small interfaces of their own (ca.Ledger,
@@ -7,13 +7,16 @@
 // stated here a second time by two partial unique indexes.
 //
 // Every method that changes something commits one transaction with its line in
-// the journal, and returns only when both are on disk (WAL, synchronous=FULL,
-// read back at Open). There is no DELETE: triggers refuse it, except for the
-// side table that holds the clear text of the journal.
+// the journal, and returns only when both are on disk (SQLite: WAL,
+// synchronous=FULL; PostgreSQL: fsync and synchronous_commit; read back at Open).
+// There is no DELETE: triggers and grants refuse it, except for the side table that
+// holds the clear text of the journal.
 //
 // One process writes a ledger. Each start takes a new epoch; a process whose
 // epoch is not the last one finds its commits refused with card.ErrFenced.
-// Shared statements hold no SQL that only SQLite has.
+// Shared statements hold no SQL that only one of the two databases has; what each
+// does in its own way is in its dialect. A connection to a server that is lost is
+// made anew, and what became of a commit is read, never assumed.
 package store
 
 import (
@@ -22,27 +25,25 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"cpsca/audit"
 	"cpsca/card"
-
-	_ "github.com/mattn/go-sqlite3" // the SQLite driver
-	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/*/*.sql
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
 var migrations embed.FS
 
 // Config says where the ledger is and how it reports what it cannot survive.
 type Config struct {
 	// Path is the SQLite file. It must exist unless Create made it.
 	Path string
+	// DSN is the PostgreSQL database, as a URL (postgres://…) or a libpq string,
+	// without a password; it goes before Path. Create takes the role that owns the
+	// tables, Open the one of the authority.
+	DSN string
 	// Now is business time; nil means time.Now.
 	Now func() time.Time
 	// Fatal is called when a commit failed in a way that leaves the disk's
@@ -64,6 +65,7 @@ type Config struct {
 // serialised, loss reports before everything else.
 type DB struct {
 	config  Config
+	dialect *dialect
 	readers *sql.DB
 	writers *sql.DB
 
@@ -84,73 +86,51 @@ var ErrExists = errors.New("the ledger already exists")
 // durability that the protocol needs.
 var ErrDurability = errors.New("the database does not promise durability")
 
-// Create makes an empty ledger at path and never touches an existing one:
-// then it returns ErrExists.
-func Create(ctx context.Context, path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("creating %s: %w", path, ErrExists)
+// At is the configuration of a ledger by its place, as configurations write it: the
+// path of a file, or the URL of a database (postgres://…, postgresql://…).
+func At(place string) Config {
+	if strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://") {
+		return Config{DSN: place}
 	}
-	if err != nil {
-		return fmt.Errorf("creating the ledger: %w", err)
-	}
-	err = f.Close()
-	if err != nil {
-		return fmt.Errorf("creating the ledger: %w", err)
-	}
-	return migrate(ctx, path)
+	return Config{Path: place}
 }
 
-func migrate(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite3", dsn(path, "rw"))
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", path, err)
+// Create makes an empty ledger at a place (see At) and never touches an existing one: then it returns
+// ErrExists. A PostgreSQL database must exist and have no tables; its DSN names the
+// role that will own them, and the roles cpsca_authority and cpsca_auditor exist.
+func Create(ctx context.Context, place string) error {
+	c := At(place)
+	if c.DSN != "" {
+		return createPostgres(ctx, c.DSN)
 	}
-	defer db.Close()
-	err = migrateDB(ctx, db)
-	if err != nil {
-		return fmt.Errorf("migrating %s: %w", path, err)
-	}
-	return nil
+	return createSQLite(ctx, c.Path)
 }
 
-func migrateDB(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return fmt.Errorf("preparing the migrations: %w", err)
-	}
-	_, err = provider.Up(ctx)
-	return err
-}
-
-// Open opens an existing ledger for writing, brings its schema up to date,
-// enforces its durability settings and takes a new epoch. ErrSchema if tables,
-// indexes or triggers are not those of the migrations.
+// Open opens an existing ledger for writing, brings a file's schema up to date,
+// enforces the durability settings and takes a new epoch. ErrSchema if tables,
+// indexes, triggers or grants are not those of the migrations, ErrDurability if the
+// settings are too weak, ErrRole if the DSN's role may do too much.
 func Open(ctx context.Context, config Config) (*DB, error) {
-	_, err := os.Stat(config.Path)
-	if err != nil {
-		return nil, fmt.Errorf("opening the ledger (run `cpsca init` to make one): %w", err)
-	}
-	err = migrate(ctx, config.Path)
-	if err != nil {
-		return nil, err
-	}
 	db, err := OpenReadOnly(config)
 	if err != nil {
 		return nil, err
 	}
-	db.writers, err = sql.Open("sqlite3", dsn(config.Path, "rw"))
+	if config.DSN == "" {
+		err = migrateSQLite(ctx, config.Path)
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	db.writers, err = db.dialect.connect(config, true)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening %s: %w", config.Path, err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	db.writers.SetMaxOpenConns(2) // one changes the ledger, the other moves the log
-	db.startMover()
-	db.disk = newDisk(config.Path, config.Space)
-	_ = db.disk.admit() // takes the reserve; whoever issues hears if there is no room
+	if config.DSN == "" {
+		db.startMover()
+		db.disk = newDisk(config.Path, config.Space)
+		_ = db.disk.admit() // takes the reserve; whoever issues hears if there is no room
+	}
 	err = db.VerifySchema(ctx)
 	if err == nil {
 		err = db.write.start(ctx, db.writers)
@@ -166,22 +146,20 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 }
 
 // OpenReadOnly opens an existing ledger for reading beside the process that
-// writes it. Methods that change something must not be called.
+// writes it. Methods that change something must not be called. A PostgreSQL
+// database is reached by the first method that reads.
 func OpenReadOnly(config Config) (*DB, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	_, err := os.Stat(config.Path)
+	d := config.dialect()
+	readers, err := d.connect(config, false)
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger (run `cpsca init` to make one): %w", err)
-	}
-	readers, err := sql.Open("sqlite3", dsn(config.Path, "ro"))
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", config.Path, err)
+		return nil, err
 	}
 	readers.SetMaxOpenConns(8)
 	readers.SetMaxIdleConns(8)
-	return &DB{config: config, readers: readers, changed: make(chan struct{})}, nil
+	return &DB{config: config, dialect: d, readers: readers, write: writer{dialect: d}, changed: make(chan struct{})}, nil
 }
 
 // Close waits for the change under way and closes the ledger. The writer goes
@@ -192,8 +170,10 @@ func (db *DB) Close() error {
 	if db.writers != nil {
 		release, err := db.turn.take(context.Background(), ordinary)
 		if err == nil {
-			db.mover.stop()
-			<-db.mover.done
+			if db.mover.due != nil {
+				db.mover.stop()
+				<-db.mover.done
+			}
 			errs = append(errs, db.write.stop())
 			release()
 		}
@@ -234,25 +214,6 @@ func (db *DB) takeEpoch(ctx context.Context) error {
 // now is business time with the precision of the ledger.
 func (db *DB) now() time.Time { return db.config.Now().UTC().Truncate(time.Millisecond) }
 
-func dsn(path, mode string) string {
-	q := url.Values{
-		"mode":          {mode},
-		"_busy_timeout": {"10000"},
-		"_foreign_keys": {"1"},
-		// Every query of the package fits, so that none is compiled twice.
-		"_stmt_cache_size": {"128"},
-	}
-	if mode == "rw" {
-		q.Set("_journal_mode", "WAL")
-		q.Set("_synchronous", "FULL")
-		if !durable {
-			q.Set("_synchronous", "NORMAL")
-		}
-		q.Set("_cache_size", "-65536") // KiB: a chunk's pages stay in memory until its commit
-	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
-}
-
 // Changed returns a channel that is closed at the next change of the feed.
 func (db *DB) Changed() <-chan struct{} {
 	db.changing.Lock()
@@ -265,33 +226,6 @@ func (db *DB) announce() {
 	defer db.changing.Unlock()
 	close(db.changed)
 	db.changed = make(chan struct{})
-}
-
-// refusal turns the violation of a unique index into the sentinel that says
-// the same in the words of card.
-func refusal(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	if !strings.Contains(text, "UNIQUE constraint failed") {
-		return err
-	}
-	for _, known := range []struct {
-		columns string
-		meaning error
-	}{
-		{"intents.issuer, intents.serial", card.ErrSerialTaken},
-		{"cards.number", card.ErrNumberTaken},
-		{"keys.fingerprint", card.ErrKeyKnown},
-		{"keys.card_id, keys.use", card.ErrOrderBound},
-		{"attempts.order_id", card.ErrInFlight},
-	} {
-		if strings.Contains(text, known.columns) {
-			return fmt.Errorf("%w (%w)", known.meaning, err)
-		}
-	}
-	return err
 }
 
 // genesis is the hash before the first event of the journal.

@@ -95,7 +95,7 @@ func TestTheWriterRefusesWeakDurability(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var w writer
+		w := writer{dialect: &sqlite}
 		err = w.start(t.Context(), raw)
 		if enough != (err == nil) || !enough && !errors.Is(err, ErrDurability) {
 			t.Errorf("%s: got %v", settings, err)
@@ -108,7 +108,7 @@ func TestTheWriterRefusesWeakDurability(t *testing.T) {
 func TestAReadOnlyLedgerRefusesChanges(t *testing.T) {
 	db := newLedger(t)
 	ordered(t, db)
-	reader, err := OpenReadOnly(Config{Path: db.config.Path})
+	reader, err := OpenReadOnly(at(place(db)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestEachOpeningTakesANewEpoch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		db = openLedger(t, db.config.Path)
+		db = openLedger(t, place(db))
 		if db.Epoch() != want {
 			t.Fatalf("epoch %d, want %d", db.Epoch(), want)
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"cpsca/audit"
@@ -54,7 +53,7 @@ func TestOnlyAnOutsideHeadFindsATruncatedJournal(t *testing.T) {
 // walk follows the chain of a ledger with audit's own verifier.
 func walk(t *testing.T, path string, v *audit.Verifier) {
 	t.Helper()
-	db, err := OpenReadOnly(Config{Path: path})
+	db, err := OpenReadOnly(at(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,18 +72,29 @@ func walk(t *testing.T, path string, v *audit.Verifier) {
 	}
 	_ = rows.Close()
 	for _, e := range events {
-		var leaves []audit.Opened
-		for _, text := range texts(t, db.readers, fmt.Sprintf("SELECT hex(commitment) FROM journal_leaves WHERE event = %d ORDER BY position", e.Sequence)) {
-			o := audit.Opened{Erased: true}
-			err = o.Commitment.UnmarshalText([]byte(strings.ToLower(text)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			leaves = append(leaves, o)
-		}
+		leaves := leavesOf(t, db, e.Sequence)
 		err = v.Next(e, leaves)
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func leavesOf(t *testing.T, db *DB, event int64) []audit.Opened {
+	t.Helper()
+	rows, err := db.readers.Query("SELECT commitment FROM journal_leaves WHERE event = $1 ORDER BY position", event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var leaves []audit.Opened
+	for rows.Next() {
+		o := audit.Opened{Erased: true}
+		err = rows.Scan(octets{o.Commitment[:]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, o)
+	}
+	return leaves
 }

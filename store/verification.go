@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"cpsca/audit"
@@ -21,63 +22,101 @@ type verification struct {
 	progress func(done, all int64)
 }
 
+// stretch is how many events are read before their leaves: a connection answers
+// one question at a time.
+const stretch = 1024
+
 func (v *verification) walk() error {
-	var all int64
+	var all, done int64
 	err := v.tx.QueryRowContext(v.ctx, "SELECT COUNT(*) FROM journal").Scan(&all)
 	if err != nil {
 		return fmt.Errorf("counting the journal: %w", err)
 	}
-	leaves, err := v.tx.QueryContext(v.ctx, `SELECT l.event, l.commitment, c.subject, c.salt, c.clear, l.position
-		FROM journal_leaves l LEFT JOIN journal_clear c ON c.event = l.event AND c.position = l.position
-		ORDER BY l.event, l.position`)
-	if err != nil {
-		return fmt.Errorf("reading the leaves: %w", err)
-	}
-	defer leaves.Close()
-	events, err := v.tx.QueryContext(v.ctx, "SELECT sequence, time, actor, action, leaves, previous, hash FROM journal ORDER BY sequence")
-	if err != nil {
-		return fmt.Errorf("reading the journal: %w", err)
-	}
-	defer events.Close()
-	source := leafReader{rows: leaves}
-	for events.Next() {
-		event, hash, err := scanEvent(events)
+	for after := int64(math.MinInt64); ; {
+		events, err := v.events(after)
 		if err != nil {
 			return err
 		}
-		opened, err := source.of(event.Sequence)
+		if len(events) == 0 {
+			break
+		}
+		last := events[len(events)-1].Sequence
+		err = v.stretch(events, after, last, all)
 		if err != nil {
 			return err
 		}
-		err = v.event(event, hash, opened)
-		if err != nil {
-			return err
-		}
-		if v.progress != nil {
-			v.progress(event.Sequence, all)
-		}
+		after, done = last, done+int64(len(events))
 	}
-	err = events.Err()
-	if err != nil {
-		return fmt.Errorf("reading the journal: %w", err)
-	}
-	err = source.end()
-	if err != nil {
-		return err
+	if done != all {
+		return fmt.Errorf("%w: %d events of %d have a place", audit.ErrGap, done, all)
 	}
 	return v.strays()
 }
 
-// strays looks for clear text that belongs to no leaf.
-func (v *verification) strays() error {
-	var n int
-	err := v.tx.QueryRowContext(v.ctx, `SELECT COUNT(*) FROM journal_clear c WHERE NOT EXISTS
-		(SELECT 1 FROM journal_leaves l WHERE l.event = c.event AND l.position = c.position)`).Scan(&n)
+// chained is an event with the hash that is stored beside it.
+type chained struct {
+	audit.Event
+	hash audit.Digest
+}
+
+// events reads the events that follow one.
+func (v *verification) events(after int64) ([]chained, error) {
+	var out []chained
+	err := each(v.ctx, v.tx, "the journal", `SELECT sequence, time, actor, action, leaves, previous, hash FROM journal
+		WHERE sequence > $1 ORDER BY sequence LIMIT $2`, []any{after, stretch}, func(rows *sql.Rows) error {
+		event, hash, err := scanEvent(rows)
+		out = append(out, chained{event, hash})
+		return err
+	})
+	return out, err
+}
+
+// stretch checks some events with their leaves.
+func (v *verification) stretch(events []chained, after, last, all int64) error {
+	leaves, err := v.tx.QueryContext(v.ctx, `SELECT l.event, l.commitment, c.subject, c.salt, c.clear, l.position
+		FROM journal_leaves l LEFT JOIN journal_clear c ON c.event = l.event AND c.position = l.position
+		WHERE l.event > $1 AND l.event <= $2 ORDER BY l.event, l.position`, after, last)
 	if err != nil {
-		return fmt.Errorf("reading the clear text: %w", err)
+		return fmt.Errorf("reading the leaves: %w", err)
 	}
-	if n > 0 {
-		return fmt.Errorf("%w: clear text without its leaf", audit.ErrLeaf)
+	defer leaves.Close()
+	source := leafReader{rows: leaves}
+	for _, e := range events {
+		opened, err := source.of(e.Sequence)
+		if err != nil {
+			return err
+		}
+		err = v.event(e.Event, e.hash, opened)
+		if err != nil {
+			return err
+		}
+		if v.progress != nil {
+			v.progress(e.Sequence, all)
+		}
+	}
+	return source.end()
+}
+
+// strays looks for leaves that belong to no event, and for clear text that
+// belongs to no leaf.
+func (v *verification) strays() error {
+	for _, one := range []struct {
+		query string
+		fault error
+		what  string
+	}{
+		{"SELECT COUNT(*) FROM journal_leaves l WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.sequence = l.event)", audit.ErrLeaves, "leaves without their event"},
+		{`SELECT COUNT(*) FROM journal_clear c WHERE NOT EXISTS
+			(SELECT 1 FROM journal_leaves l WHERE l.event = c.event AND l.position = c.position)`, audit.ErrLeaf, "clear text without its leaf"},
+	} {
+		var n int
+		err := v.tx.QueryRowContext(v.ctx, one.query).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("reading the leaves: %w", err)
+		}
+		if n > 0 {
+			return fmt.Errorf("%w: %s", one.fault, one.what)
+		}
 	}
 	return nil
 }

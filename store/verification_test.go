@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"cpsca/audit"
@@ -49,50 +49,81 @@ func furnished(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db.config.Path
+	return place(db)
 }
 
 // tampered copies the ledger, lifts its guards, runs statements on it as an
 // intruder with the file in hand would, and returns what VerifyJournal says.
-func tampered(t *testing.T, path string, statements ...string) (JournalReport, error) {
+func tampered(t *testing.T, place string, statements ...string) (JournalReport, error) {
 	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied := filepath.Join(t.TempDir(), "copy.db")
-	err = os.WriteFile(copied, content, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := sql.Open("sqlite3", "file:"+copied+"?_foreign_keys=0&_journal_mode=MEMORY&_synchronous=OFF")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
-	for _, trigger := range texts(t, raw, "SELECT name FROM sqlite_master WHERE type = 'trigger'") {
-		statements = append([]string{"DROP TRIGGER " + trigger}, statements...)
-	}
+	raw, copied := unguarded(t, place)
 	for _, s := range statements {
-		result, err := raw.Exec(s)
+		result, err := raw.Exec(inDialect(s))
 		if err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
 		n, _ := result.RowsAffected()
-		if n == 0 && !strings.HasPrefix(s, "DROP") && !strings.HasPrefix(s, "PRAGMA") {
+		if n == 0 {
 			t.Fatalf("%s: changed nothing", s)
 		}
 	}
-	err = raw.Close()
+	err := raw.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := OpenReadOnly(Config{Path: copied})
+	db, err := OpenReadOnly(at(copied))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	return db.VerifyJournal(t.Context(), nil)
+}
+
+// unguarded copies a ledger and opens the copy, around the package, with its
+// triggers and foreign keys out of action.
+func unguarded(t *testing.T, place string) (raw *sql.DB, copy string) {
+	t.Helper()
+	if server != nil {
+		copy = copied(t, database(t, place))
+		raw = rawly(t, copy, "")
+		raw.SetMaxOpenConns(1)
+		_, err := raw.Exec("SET session_replication_role = replica")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw, copy
+	}
+	content, err := os.ReadFile(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy = filepath.Join(t.TempDir(), "copy.db")
+	err = os.WriteFile(copy, content, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err = sql.Open("sqlite3", "file:"+copy+"?_foreign_keys=0&_journal_mode=MEMORY&_synchronous=OFF")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	for _, trigger := range texts(t, raw, "SELECT name FROM sqlite_master WHERE type = 'trigger'") {
+		_, err = raw.Exec("DROP TRIGGER " + trigger)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return raw, copy
+}
+
+var octetLiteral = regexp.MustCompile(`x'([0-9a-f]*)'`)
+
+// inDialect writes octets as the database of this pass does.
+func inDialect(statement string) string {
+	if server == nil {
+		return statement
+	}
+	return octetLiteral.ReplaceAllString(statement, `'\x$1'::bytea`)
 }
 
 // texts reads the one column of a query.
@@ -279,7 +310,7 @@ func TestVerifyJournalFindsForgedRows(t *testing.T) {
 			"DELETE FROM journal_clear WHERE event = 3", "DELETE FROM journal_leaves WHERE event = 3", "DELETE FROM journal WHERE sequence = 3",
 		},
 		"leaves after the last event":                         {"INSERT INTO journal_leaves SELECT event + 1000, position, commitment FROM journal_leaves LIMIT 1"},
-		"an event after the last":                             {"INSERT INTO journal SELECT MAX(sequence) + 1, time, actor, action, leaves, hash, hash FROM journal"},
+		"an event after the last":                             {"INSERT INTO journal SELECT sequence + 1, time, actor, action, leaves, hash, hash FROM journal ORDER BY sequence DESC LIMIT 1"},
 		"an empty journal":                                    {"DELETE FROM journal_clear", "DELETE FROM journal_leaves", "DELETE FROM journal"},
 		"clear text destroyed":                                {"DELETE FROM journal_clear WHERE event = (SELECT MIN(journal) FROM card_steps)"},
 		"clear text of what was overwritten since, destroyed": {"DELETE FROM journal_clear WHERE event = (SELECT MIN(sequence) FROM journal WHERE action LIKE 'begin import%')"},
@@ -299,7 +330,7 @@ func TestVerifyJournalFindsForgedRows(t *testing.T) {
 
 func TestVerifyJournalReportsWhatItSaw(t *testing.T) {
 	path := furnished(t)
-	db, err := OpenReadOnly(Config{Path: path})
+	db, err := OpenReadOnly(at(path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,18 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"cpsca/audit"
 	"cpsca/card"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // writer is the one connection that changes the ledger, with its prepared
 // statements and the ends of the chains. Whoever holds the turn owns it.
 type writer struct {
+	dialect    *dialect
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
 	rows       int64 // changed since the log was last due to be moved
@@ -36,42 +34,19 @@ type ends struct {
 }
 
 func (w *writer) start(ctx context.Context, db *sql.DB) error {
+	w.underway = make(map[card.OrderID]underway)
+	return w.connect(ctx, db)
+}
+
+// connect makes the writer's connection and readies it.
+func (w *writer) connect(ctx context.Context, db *sql.DB) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to the ledger: %w", err)
 	}
 	w.conn = conn
 	w.statements = make(map[string]*sql.Stmt)
-	w.underway = make(map[card.OrderID]underway)
-	_, err = conn.ExecContext(ctx, "PRAGMA wal_autocheckpoint = "+strconv.Itoa(logBound))
-	if err != nil {
-		return fmt.Errorf("bounding the log: %w", err)
-	}
-	return w.confirmDurability(ctx)
-}
-
-// confirmDurability reads the settings back and refuses to go on without them.
-func (w *writer) confirmDurability(ctx context.Context) error {
-	var mode string
-	err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
-	if err != nil {
-		return fmt.Errorf("reading journal_mode: %w", err)
-	}
-	var synchronous int
-	err = w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous)
-	if err != nil {
-		return fmt.Errorf("reading synchronous: %w", err)
-	}
-	var foreignKeys bool
-	err = w.conn.QueryRowContext(ctx, "PRAGMA foreign_keys").Scan(&foreignKeys)
-	if err != nil {
-		return fmt.Errorf("reading foreign_keys: %w", err)
-	}
-	const full = 2
-	if mode != "wal" || durable && synchronous < full || !foreignKeys {
-		return fmt.Errorf("%w: journal_mode=%s synchronous=%d foreign_keys=%t, want wal, 2 (FULL) and true", ErrDurability, mode, synchronous, foreignKeys)
-	}
-	return nil
+	return w.dialect.ready(ctx, conn)
 }
 
 func (w *writer) stop() error {
@@ -177,11 +152,11 @@ func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) err
 	// A change that began is carried to its end: half a second saved at
 	// shutdown is not worth an unknown outcome.
 	ctx = context.WithoutCancel(ctx)
-	t := &transaction{ctx: ctx, db: db, w: &db.write, at: db.now(), ends: db.write.ends}
-	_, err = db.write.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	err = db.begin(ctx)
 	if err != nil {
 		return db.fatal(fmt.Errorf("beginning a change: %w", err))
 	}
+	t := &transaction{ctx: ctx, db: db, w: &db.write, at: db.now(), ends: db.write.ends}
 	err = t.fence()
 	if err == nil {
 		err = f(t)
@@ -190,13 +165,11 @@ func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) err
 		err = errors.New("rows were changed that no event of the journal decides")
 	}
 	if err != nil {
-		_, rollback := db.write.conn.ExecContext(ctx, "ROLLBACK")
-		return db.fatal(errors.Join(err, rollback))
+		return db.fatal(errors.Join(err, db.rollback(ctx)))
 	}
-	_, err = db.write.conn.ExecContext(ctx, "COMMIT")
+	err = db.commit(ctx, t)
 	if err != nil {
-		_, _ = db.write.conn.ExecContext(ctx, "ROLLBACK") // SQLite has rolled back by itself after an I/O error
-		return db.fatal(errors.Join(fmt.Errorf("committing a change: %w", err), db.write.readEnds(ctx)))
+		return db.fatal(err)
 	}
 	db.write.ends = t.ends
 	maps.Copy(db.write.underway, t.opened)
@@ -229,11 +202,10 @@ func (t *transaction) fence() error {
 
 // fatal hands errors that no process should survive to Config.Fatal.
 func (db *DB) fatal(err error) error {
-	var s sqlite3.Error
 	if errors.Is(err, card.ErrFenced) && db.config.Fenced != nil {
 		db.config.Fenced(err)
 	}
-	if errors.As(err, &s) && (s.Code == sqlite3.ErrIoErr || s.Code == sqlite3.ErrCorrupt || s.Code == sqlite3.ErrNotADB) && db.config.Fatal != nil {
+	if damaged(err) && db.config.Fatal != nil {
 		db.config.Fatal(err)
 	}
 	return err
