@@ -13,7 +13,8 @@ type Authority struct {
 	// Management is where health and readiness are served over HTTP,
 	// host:port, best on a loopback address; empty: nowhere.
 	Management string `mapstructure:"management"`
-	// Ledger is the SQLite file; it must exist.
+	// Ledger is the SQLite file, which must exist, or the URL of the PostgreSQL
+	// database (postgres://…), without a password: that is in a file of its own.
 	Ledger string `mapstructure:"ledger"`
 	// Environment is test or production, for the life of the hierarchy: a
 	// production authority refuses SoftHSM and numbers of fictitious people.
@@ -136,7 +137,7 @@ func (a *Authority) validate(base string) error {
 	case a.FeedKey == "":
 		return invalid("feed_key", "is required")
 	}
-	a.Ledger, a.CardKeys.Blocked = under(base, a.Ledger), under(base, a.CardKeys.Blocked)
+	a.Ledger, a.CardKeys.Blocked = place(base, a.Ledger), under(base, a.CardKeys.Blocked)
 	for _, check := range []func() error{
 		a.quotas,
 		a.CardKeys.validate,

@@ -7,8 +7,8 @@ type Client struct {
 	Authority string `mapstructure:"authority"`
 	// Trust is a PEM file with the technical root.
 	Trust string `mapstructure:"trust"`
-	// Ledger is the authority's SQLite file, for the verbs that read it where
-	// it is (doctor, journal verify); empty elsewhere.
+	// Ledger is the authority's SQLite file or the URL of its database, for the
+	// verbs that read it where it is (doctor, journal verify); empty elsewhere.
 	Ledger string `mapstructure:"ledger"`
 	// AuthorityConfig is the file of cpsca-authority, for doctor; empty
 	// elsewhere.
@@ -50,7 +50,7 @@ func ReadClient(path string) (*Client, error) {
 	if c.Trust == "" || len(c.Identities) == 0 {
 		return nil, invalid("trust, identities", "are required")
 	}
-	c.Trust, c.Ledger, c.AuthorityConfig = under(base, c.Trust), under(base, c.Ledger), under(base, c.AuthorityConfig)
+	c.Trust, c.Ledger, c.AuthorityConfig = under(base, c.Trust), place(base, c.Ledger), under(base, c.AuthorityConfig)
 	for i := range c.Identities {
 		one := &c.Identities[i]
 		if one.Name == "" || one.Role == "" || one.Certificate == "" || one.Key == "" {

@@ -153,6 +153,14 @@ func under(base, path string) string {
 	return filepath.Join(base, path)
 }
 
+// place is a path, or a URL, which is left as it is.
+func place(base, text string) string {
+	if strings.Contains(text, "://") {
+		return text
+	}
+	return under(base, text)
+}
+
 func address(key, text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil || port == "" {

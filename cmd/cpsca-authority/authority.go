@@ -51,7 +51,9 @@ func (a *authority) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.db, err = store.Open(ctx, store.Config{Path: a.settings.Ledger, Fatal: a.fatal, Fenced: a.stop, Quota: a.quota})
+	ledger := store.At(a.settings.Ledger)
+	ledger.Fatal, ledger.Fenced, ledger.Quota = a.fatal, a.stop, a.quota
+	a.db, err = store.Open(ctx, ledger)
 	if err != nil {
 		return err
 	}

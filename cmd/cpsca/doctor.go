@@ -160,12 +160,7 @@ func examineLedger(ctx context.Context, settings *config.Client, note noter) {
 		return
 	}
 	what := say("ledger", "grand livre")
-	_, err := os.Stat(settings.Ledger)
-	if err != nil {
-		note(what, "", err)
-		return
-	}
-	db, err := store.OpenReadOnly(store.Config{Path: settings.Ledger})
+	db, err := store.OpenReadOnly(store.At(settings.Ledger))
 	if err != nil {
 		note(what, "", err)
 		return

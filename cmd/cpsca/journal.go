@@ -58,7 +58,7 @@ func (s *session) verifyJournal(ctx context.Context, head string) error {
 	if settings.Ledger == "" {
 		return errors.New(say("the configuration names no ledger", "la configuration ne nomme aucun grand livre"))
 	}
-	db, err := store.OpenReadOnly(store.Config{Path: settings.Ledger})
+	db, err := store.OpenReadOnly(store.At(settings.Ledger))
 	if err != nil {
 		return err
 	}

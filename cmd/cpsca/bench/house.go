@@ -109,7 +109,7 @@ func (h house) ledger(ctx context.Context) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, store.Config{Path: settings.Ledger})
+	return store.Open(ctx, store.At(settings.Ledger))
 }
 
 // reader opens it for reading alone.
@@ -118,7 +118,7 @@ func (h house) reader() (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.OpenReadOnly(store.Config{Path: settings.Ledger})
+	return store.OpenReadOnly(store.At(settings.Ledger))
 }
 
 // issuer is the certificate of the issuer of cards.

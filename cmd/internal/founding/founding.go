@@ -34,6 +34,11 @@ type Plan struct {
 	// Authority, Management, Status and StatusManagement are the addresses
 	// that the services listen on, host:port.
 	Authority, Management, Status, StatusManagement string
+	// Ledger is the URL of the PostgreSQL database that the authority will write,
+	// as its own role; empty: a SQLite file in the folder. LedgerOwner is the same
+	// database as the role that will own its tables, of which it has none so far;
+	// it is written nowhere. Tables that were made stay when a founding fails.
+	Ledger, LedgerOwner string
 	// Module is the path of the SoftHSM library; empty: looked for where
 	// distributions install it.
 	Module string
@@ -88,6 +93,8 @@ func PresetNamed(name string) (p Preset, ok bool) {
 var (
 	// ErrExists: the folder is there already.
 	ErrExists = errors.New("the folder exists already and is left as it is")
+	// ErrOwner: one of Ledger and LedgerOwner is missing, or is no URL.
+	ErrOwner = errors.New("a ledger on PostgreSQL needs the URLs of two roles: the authority's and its owner's")
 	// ErrOfficers: fewer than two distinct persons.
 	ErrOfficers = errors.New("at least two different persons must be the first officers")
 )
@@ -125,6 +132,11 @@ func (p *Plan) complete() error {
 	}
 	if len(distinct) < 2 || len(distinct) != len(p.Officers) {
 		return ErrOfficers
+	}
+	for _, url := range []string{p.Ledger, p.LedgerOwner} {
+		if (p.Ledger != "" || p.LedgerOwner != "") && store.At(url).DSN == "" {
+			return ErrOwner
+		}
 	}
 	absolute, err := filepath.Abs(p.Folder)
 	if err != nil {

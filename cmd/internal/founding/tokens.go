@@ -151,12 +151,17 @@ func (f *founder) keys(ctx context.Context) error {
 }
 
 func (f *founder) ledger(ctx context.Context) error {
-	path := f.path("ledger.db")
-	err := store.Create(ctx, path)
+	place, owner := f.path("ledger.db"), f.path("ledger.db")
+	if f.plan.Ledger != "" {
+		place, owner = f.plan.Ledger, f.plan.LedgerOwner
+	}
+	err := store.Create(ctx, owner)
 	if err != nil {
 		return err
 	}
-	f.db, err = store.Open(ctx, store.Config{Path: path, Now: f.plan.Now})
+	settings := store.At(place)
+	settings.Now = f.plan.Now
+	f.db, err = store.Open(ctx, settings)
 	if err != nil {
 		return err
 	}
