@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -79,7 +80,7 @@ type batch struct {
 	answered     map[card.OrderID]card.Number // by certificates, in an earlier run
 	out          *json.Encoder
 	certificates string
-	mu           sync.Mutex // guards sent
+	mu           sync.Mutex // guards sent and settled while lines are fed
 	sent         []int      // line numbers in the file, of the lines of this round
 	result       batchResult
 
@@ -152,17 +153,28 @@ func (s *session) personalise(c *cobra.Command, path, answers, certificates stri
 // feed copies the lines that are not answered yet, whatever they hold: the
 // authority says what is wrong with a line. Lines longer than the buffer are
 // copied in pieces.
-func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
+//
+// Lines travel together while there are more of them to read at once, and are
+// held back for none: who writes a line into a pipe gets its answer.
+func (b *batch) feed(in io.Reader, to io.Writer, progress func(int64)) error {
 	lines := bufio.NewReaderSize(in, 128<<10)
+	out := bufio.NewWriterSize(to, 32<<10)
 	read := int64(0)
 	for number := 1; ; number++ {
+		ready, _ := lines.Peek(lines.Buffered())
+		if !bytes.Contains(ready, []byte("\n")) {
+			failed := out.Flush()
+			if failed != nil {
+				return failed
+			}
+		}
 		line, err := lines.ReadSlice('\n')
 		if len(line) == 0 && errors.Is(err, io.EOF) {
 			return nil
 		}
 		read += int64(len(line))
 		whole := err == nil || errors.Is(err, io.EOF)
-		if b.settled[number] || whole && b.skip(number, line) {
+		if b.done(number) || whole && b.skip(number, line) {
 			for errors.Is(err, bufio.ErrBufferFull) {
 				line, err = lines.ReadSlice('\n')
 				read += int64(len(line))
@@ -186,7 +198,7 @@ func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
 		}
 		progress(read)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return out.Flush()
 		}
 		if err != nil {
 			return err
@@ -194,16 +206,30 @@ func (b *batch) feed(in io.Reader, out io.Writer, progress func(int64)) error {
 	}
 }
 
+// done says whether a line is settled; settle makes it so. Lines are read while
+// answers come.
+func (b *batch) done(number int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.settled[number]
+}
+
+func (b *batch) settle(number int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settled[number] = true
+}
+
 func (b *batch) skip(number int, line []byte) bool {
-	if b.rounds > 1 {
-		return false // the first one has settled them
+	if b.rounds > 1 || len(b.answered) == 0 {
+		return false // the first round has settled them
 	}
 	var a client.Application
 	if json.Unmarshal(line, &a) != nil || a.Card == "" || b.answered[a.Order] != a.Card {
 		return false // a line for another card must hear that it is refused
 	}
 	b.result.Before++
-	b.settled[number] = true
+	b.settle(number)
 	return true
 }
 
@@ -222,7 +248,7 @@ func (b *batch) take(a client.Answer) error {
 		return nil
 	}
 	delete(b.deferred, a.Line)
-	b.settled[a.Line] = true
+	b.settle(a.Line)
 	return b.write(a)
 }
 
