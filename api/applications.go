@@ -26,9 +26,10 @@ type item struct {
 // once and a flood shares its commits. Who does not read the answers is not
 // read from either.
 //
-// A chunk that the authority cannot take as a whole is refused line by line
-// with problems that say when to send them again, and the stream goes on; if
-// nothing was answered yet, the whole request is refused instead (503).
+// A chunk that the authority cannot take as a whole is held until it can, for
+// some minutes; then it is refused line by line with problems that say when to
+// send them again, and the stream goes on. If nothing was answered yet, the
+// whole request is refused at once instead (503).
 func (s *Server) applications(w *transfer, r *http.Request) error {
 	w.both = true
 	err := w.control.EnableFullDuplex()
@@ -230,6 +231,12 @@ func repeats(queue []underway, chunk []item) bool {
 // is recorded all the same.
 func (s *Server) deliver(ctx context.Context, w *transfer, c *caller, u underway) bool {
 	out := <-u.done
+	if w.status != 0 {
+		out = hold(ctx, s.config.Stopping, out, func() outcome {
+			answers, err := s.answer(ctx, c, u.chunk)
+			return outcome{answers, err}
+		})
+	}
 	if out.err != nil {
 		p := s.unanswered(ctx, out.err, c.french)
 		if w.status == 0 {
