@@ -36,15 +36,16 @@ type Config struct {
 	Ledger func(context.Context) (card.Standing, error)
 }
 
-// Metrics is the Meter of every room of the authority. Its methods may be called
+// Metrics is the Meter of the rooms of the authority. Its methods may be called
 // concurrently.
 type Metrics struct {
+	// Issuance is the Meter of ca.
+	Issuance *Issuance
+
 	registry *prometheus.Registry
 
 	requests   *prometheus.HistogramVec
 	signatures *prometheus.HistogramVec
-	stages     *prometheus.HistogramVec
-	answered   *prometheus.CounterVec
 	lists      *prometheus.CounterVec
 	listEnds   *prometheus.GaugeVec
 	listSize   *prometheus.GaugeVec
@@ -56,18 +57,13 @@ var fine = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1
 // New makes the figures, all at zero.
 func New(config Config) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.Issuance = newIssuance(m.registry)
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "cpsca_http_request_seconds", Help: "Requests at the doors, by route and status.", Buckets: fine,
 	}, []string{"route", "status"})
 	m.signatures = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "cpsca_hsm_signature_seconds", Help: "How long a session was occupied by a request, by place and outcome.", Buckets: fine,
 	}, []string{"place", "outcome"})
-	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "cpsca_issue_stage_seconds", Help: "How long a chunk of applications took in each stage of issuance.", Buckets: fine,
-	}, []string{"stage"})
-	m.answered = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "cpsca_applications_total", Help: "Applications by what became of them.",
-	}, []string{"outcome"})
 	m.lists = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "cpsca_lists_total", Help: "Revocation lists by issuer and outcome.",
 	}, []string{"issuer", "outcome"})
@@ -81,7 +77,7 @@ func New(config Config) *Metrics {
 		Name: "cpsca_build_info", Help: "Always 1, with the version of the program.", ConstLabels: prometheus.Labels{"version": config.Version},
 	})
 	built.Set(1)
-	m.registry.MustRegister(m.requests, m.signatures, m.stages, m.answered, m.lists, m.listEnds, m.listSize, built,
+	m.registry.MustRegister(m.requests, m.signatures, m.lists, m.listEnds, m.listSize, built,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if config.Places != nil {
 		m.registry.MustRegister(&places{config.Places})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cpsca/ca"
 	"cpsca/card"
 	"cpsca/crl"
 	"cpsca/hsm"
@@ -43,12 +44,17 @@ func TestAScrapeTellsWhatTheRoomsDo(t *testing.T) {
 	m.Signed(1, time.Millisecond, errors.New("gone"))
 	m.ListPublished(crl.Published{Issuer: card.KeyID{1}, Entries: 6, NextUpdate: now})
 	m.ListFailed(card.KeyID{1}, errors.New("no room"))
+	m.Issuance.Passed(ca.Sign, 256, 30*time.Millisecond)
+	m.Issuance.Load(3, 512)
+	m.Issuance.Answered(5, 1, 2, 3)
 	text := scraped(t, m)
 	for _, line := range []string{
 		`cpsca_build_info{version="v1"} 1`,
 		`cpsca_http_request_seconds_count{route="POST /v1/applications",status="200"} 1`,
 		`cpsca_hsm_signature_seconds_count{outcome="failed",place="1"} 1`,
 		`cpsca_hsm_signature_seconds_count{outcome="signed",place="1"} 1`,
+		`cpsca_issue_stage_seconds_count{stage="sign"} 1`, `cpsca_issue_chunks 3`, `cpsca_issue_signatures_waiting 512`,
+		`cpsca_certificates_total 10`, `cpsca_applications_total{outcome="abandoned"} 3`, `cpsca_applications_total{outcome="replayed"} 1`,
 		`cpsca_hsm_up{place="0",token="one"} 1`,
 		`cpsca_hsm_up{place="1",token="two"} 0`,
 		`cpsca_hsm_sessions{place="0",state="idle",token="one"} 3`,

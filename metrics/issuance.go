@@ -1,0 +1,53 @@
+package metrics
+
+import (
+	"time"
+
+	"cpsca/ca"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Issuance is the Meter of ca. Its methods may be called concurrently.
+type Issuance struct {
+	stages       *prometheus.HistogramVec
+	applications *prometheus.CounterVec
+	certificates prometheus.Counter
+	chunks       prometheus.Gauge
+	waiting      prometheus.Gauge
+}
+
+func newIssuance(registry *prometheus.Registry) *Issuance {
+	i := &Issuance{
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cpsca_issue_stage_seconds", Help: "How long a chunk of applications took in each stage of issuance.", Buckets: fine,
+		}, []string{"stage"}),
+		applications: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cpsca_applications_total", Help: "Applications by what became of them.",
+		}, []string{"outcome"}),
+		certificates: prometheus.NewCounter(prometheus.CounterOpts{Name: "cpsca_certificates_total", Help: "Certificates issued to cards."}),
+		chunks:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "cpsca_issue_chunks", Help: "Chunks of applications under way."}),
+		waiting:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "cpsca_issue_signatures_waiting", Help: "Signatures that wait for the HSM."}),
+	}
+	registry.MustRegister(i.stages, i.applications, i.certificates, i.chunks, i.waiting)
+	return i
+}
+
+// Passed implements ca.Meter.
+func (i *Issuance) Passed(stage ca.Stage, _ int, took time.Duration) {
+	i.stages.WithLabelValues(string(stage)).Observe(took.Seconds())
+}
+
+// Load implements ca.Meter.
+func (i *Issuance) Load(chunks, signatures int) {
+	i.chunks.Set(float64(chunks))
+	i.waiting.Set(float64(signatures))
+}
+
+// Answered implements ca.Meter.
+func (i *Issuance) Answered(certified, replayed, refused, abandoned int) {
+	i.certificates.Add(float64(2 * certified))
+	for outcome, n := range map[string]int{"certified": certified, "replayed": replayed, "refused": refused, "abandoned": abandoned} {
+		i.applications.WithLabelValues(outcome).Add(float64(n))
+	}
+}
