@@ -42,7 +42,7 @@ func New(config Config) (*Authority, error) {
 		return nil, err
 	}
 	a := &Authority{config: config, profiles: kinds, queue: make(chan struct{}, config.Queue)}
-	a.press = press{issuer: config.Cards, limit: config.Signers, clock: config.Stopwatch, load: func(waiting int) { config.Meter.Load(len(a.queue), waiting) }}
+	a.press = press{issuer: config.Cards, limit: config.Signers, clock: config.Stopwatch, load: func(waiting int) { config.Meter.IssuingLoad(len(a.queue), waiting) }}
 	return a, nil
 }
 

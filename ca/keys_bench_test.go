@@ -41,6 +41,19 @@ func BenchmarkKeyRules(b *testing.B) {
 				must(profiles.KeyFingerprint(spki))(b)
 			}
 		})
+		b.Run(algorithm.String()+"/request", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				q := must(readRequest(requests[i%len(requests)]))(b)
+				must(q.challenge())(b)
+			}
+		})
+		b.Run(algorithm.String()+"/request by crypto/x509", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				must(x509.ParseCertificateRequest(requests[i%len(requests)]))(b)
+			}
+		})
 		b.Run(algorithm.String()+"/proof", func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				request := must(x509.ParseCertificateRequest(requests[i%len(requests)]))(b)

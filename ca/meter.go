@@ -19,28 +19,28 @@ const (
 // Meter counts what the authority does. Its methods are called by many
 // goroutines at a time, some of which hold the signing up: they return at once.
 type Meter interface {
-	// Passed: a chunk of so many applications went through a stage, whatever
+	// StagePassed: a chunk of so many applications went through a stage, whatever
 	// came of it.
-	Passed(stage Stage, applications int, took time.Duration)
-	// Load is what is under way from now on: chunks, and signatures that
+	StagePassed(stage Stage, applications int, took time.Duration)
+	// IssuingLoad is what is under way from now on: chunks, and signatures that
 	// wait for the HSM.
-	Load(chunks, signatures int)
-	// Answered: a chunk was answered. An application is certified (by two
+	IssuingLoad(chunks, signatures int)
+	// ApplicationsAnswered: a chunk was answered. An application is certified (by two
 	// certificates), answered with what was recorded before, refused or
 	// abandoned.
-	Answered(certified, replayed, refused, abandoned int)
+	ApplicationsAnswered(certified, replayed, refused, abandoned int)
 }
 
 type noMeter struct{}
 
-func (noMeter) Passed(Stage, int, time.Duration) {}
-func (noMeter) Load(int, int)                    {}
-func (noMeter) Answered(int, int, int, int)      {}
+func (noMeter) StagePassed(Stage, int, time.Duration)   {}
+func (noMeter) IssuingLoad(int, int)                    {}
+func (noMeter) ApplicationsAnswered(int, int, int, int) {}
 
 // passing begins a stage; what it returns ends it.
 func (a *Authority) passing(stage Stage, applications int) func() {
 	began := a.config.Stopwatch()
-	return func() { a.config.Meter.Passed(stage, applications, a.config.Stopwatch().Sub(began)) }
+	return func() { a.config.Meter.StagePassed(stage, applications, a.config.Stopwatch().Sub(began)) }
 }
 
 // count tells the meter of answers.
@@ -58,5 +58,5 @@ func (a *Authority) count(answers []Answer) {
 			refused++
 		}
 	}
-	a.config.Meter.Answered(certified, replayed, refused, abandoned)
+	a.config.Meter.ApplicationsAnswered(certified, replayed, refused, abandoned)
 }

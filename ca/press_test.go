@@ -195,20 +195,20 @@ type tally struct {
 	answers [4]int
 }
 
-func (m *tally) Passed(stage ca.Stage, _ int, took time.Duration) {
+func (m *tally) StagePassed(stage ca.Stage, _ int, took time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.passed[stage] += took
 }
 
-func (m *tally) Load(chunks, signatures int) {
+func (m *tally) IssuingLoad(chunks, signatures int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = [2]int{chunks, signatures}
 	m.load = [2]int{max(m.load[0], chunks), max(m.load[1], signatures)}
 }
 
-func (m *tally) Answered(certified, replayed, refused, abandoned int) {
+func (m *tally) ApplicationsAnswered(certified, replayed, refused, abandoned int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for n, more := range []int{certified, replayed, refused, abandoned} {
