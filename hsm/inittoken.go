@@ -24,7 +24,7 @@ func InitToken(module, label string, soPIN, pin []byte) error {
 	if err != nil {
 		return fmt.Errorf("initialising token %q: %w", label, err)
 	}
-	err = errors.Join(m.initToken(label, soPIN, pin), modules.release(m))
+	err = errors.Join(m.initToken(label, soPIN, pin), m.release())
 	if err != nil {
 		return fmt.Errorf("initialising token %q: %w", label, err)
 	}

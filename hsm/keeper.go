@@ -108,8 +108,8 @@ func (p *place) recover() {
 		}
 		p.blame(err)
 	}
-	p.rise()
-	p.cfg.Transition(Transition{Token: p.where.name(), Place: p.number, Up: true, At: p.state.Load().since})
+	since := p.rise()
+	p.cfg.Transition(Transition{Token: p.where.name(), Place: p.number, Up: true, At: since})
 }
 
 // climb makes one try: a new session, with a new login if need be; then, if that is not enough, the module anew.
@@ -123,7 +123,7 @@ func (p *place) climb(try int) error {
 	if r != remedyRebuild && try < patientTries {
 		return err
 	}
-	refused := modules.rebuild(p.module, p)
+	refused := p.module.rebuild(p)
 	if refused != nil {
 		p.forsake()
 		return errors.Join(err, fmt.Errorf("initialising the module anew: %w", refused))
@@ -145,10 +145,10 @@ func (p *place) ascend(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.module = m
 		m.slotsAndLogin.Lock()
 		m.places[p] = true
 		m.slotsAndLogin.Unlock()
-		p.module = m
 	}
 	err := p.enlist(ctx)
 	if err != nil {
@@ -242,5 +242,9 @@ func (p *place) tryKey(o objects, k *keyRecord, begin bool) error {
 	if err != nil || !begin {
 		return err
 	}
-	return p.module.functions.signInit(o.session, handle, k.algorithm.trial())
+	err = p.module.functions.signInit(o.session, handle, k.algorithm.trial())
+	if remedyFor(err) == remedyOurs {
+		return nil // the token answers, though the key may be for another mechanism alone
+	}
+	return err
 }

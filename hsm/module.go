@@ -16,7 +16,7 @@ import (
 var modules = registry{loaded: make(map[string]*module)}
 
 type registry struct {
-	mu     sync.Mutex // also held while a library is initialised or finalised
+	mu     sync.Mutex // never held while a library does something: one that hangs is no matter of the others
 	loaded map[string]*module
 }
 
@@ -26,9 +26,10 @@ type module struct {
 	binding   *pkcs11.Ctx
 	functions functions
 
-	holders     int  // guarded by registry.mu
-	initialised bool // by whomever; guarded by registry.mu
-	ours        bool // we called C_Initialize, so we call C_Finalize; guarded by registry.mu
+	initialising sync.Mutex // held while the library is initialised or finalised; it is taken first
+	holders      int        // guarded by initialising
+	initialised  bool       // by whomever; guarded by initialising
+	ours         bool       // we called C_Initialize, so we call C_Finalize; guarded by initialising
 
 	// gate is read-held by whoever uses a session and write-held by whoever does what ends sessions or moves slots.
 	gate sync.RWMutex
@@ -61,16 +62,12 @@ func (r *registry) acquire(path string) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the PKCS#11 module: %w", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m := r.loaded[resolved]
-	if m == nil {
-		m, err = load(resolved)
-		if err != nil {
-			return nil, err
-		}
-		r.loaded[resolved] = m
+	m, err := r.find(resolved)
+	if err != nil {
+		return nil, err
 	}
+	m.initialising.Lock()
+	defer m.initialising.Unlock()
 	if !m.initialised {
 		err := m.binding.Initialize()
 		m.ours = err == nil
@@ -80,6 +77,21 @@ func (r *registry) acquire(path string) (*module, error) {
 		m.initialised = true
 	}
 	m.holders++
+	return m, nil
+}
+
+func (r *registry) find(path string) (*module, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.loaded[path]
+	if m != nil {
+		return m, nil
+	}
+	m, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	r.loaded[path] = m
 	return m, nil
 }
 
@@ -98,9 +110,9 @@ func load(path string) (*module, error) {
 }
 
 // release gives the module back; the last holder finalises it, when no session of ours is left.
-func (r *registry) release(m *module) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (m *module) release() error {
+	m.initialising.Lock()
+	defer m.initialising.Unlock()
 	m.holders--
 	if m.holders > 0 || !m.ours || !m.initialised {
 		return nil
@@ -131,9 +143,9 @@ var (
 // rebuild initialises the module anew, which ends the sessions of all its places; each opens its own again. It is
 // refused while another place than the asking one works, or a call has not returned: C_Finalize under a call ends
 // the process.
-func (r *registry) rebuild(m *module, asking *place) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (m *module) rebuild(asking *place) error {
+	m.initialising.Lock()
+	defer m.initialising.Unlock()
 	m.slotsAndLogin.Lock()
 	defer m.slotsAndLogin.Unlock()
 	for other := range m.places {

@@ -178,7 +178,7 @@ func (p *place) close() error {
 	if p.module == nil {
 		return nil
 	}
-	return errors.Join(p.closeKeep(), modules.release(p.module))
+	return errors.Join(p.closeKeep(), p.module.release())
 }
 
 func (p *place) closeKeep() error {

@@ -137,6 +137,38 @@ func TestFaultsThatLastAreAnOutageUntilTheyAreGone(t *testing.T) {
 	}
 }
 
+// Whatever else hangs is waited for by the session that is in it, but by no request.
+func TestACallOnTheWayToCSignThatHangsIsAnOutageUntilItReturns(t *testing.T) {
+	f := newFaulty(t)
+	f.cfg.Deadline = 50 * time.Millisecond
+	token := open(t, f.cfg)
+	key := generate(t, token, "key", hsm.P256)
+	for _, function := range signingWay {
+		if function == "C_SignInit" || function == "C_Sign" {
+			continue
+		}
+		t.Run(function, func(t *testing.T) {
+			f.t = t
+			loseAll(t, token)
+			f.order(function + " 1 hang")
+			var all []*request
+			for range 3 {
+				r := ask(t, key)
+				if !errors.Is(r.err, hsm.ErrUnavailable) || enteredIn(r.err) {
+					t.Errorf("got %v, want ErrUnavailable", r.err)
+				}
+				all = append(all, r)
+			}
+			if token.Health()[0].Up {
+				t.Error("the token is up though it hangs")
+			}
+			f.order()
+			all = append(all, f.heals(key)...)
+			f.once(all)
+		})
+	}
+}
+
 func TestATokenThatIsGoneFailsAtOnceAndComesBackByItself(t *testing.T) {
 	for name, order := range map[string]string{
 		"sessions lost":           "gone 0xb3",

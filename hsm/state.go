@@ -54,11 +54,12 @@ func (p *place) fall(cause error) {
 }
 
 // rise is called by the keeper.
-func (p *place) rise() {
+func (p *place) rise() (since time.Time) {
 	p.tally.Lock()
 	defer p.tally.Unlock()
 	p.failures.Store(0)
 	p.become(true, nil)
+	return p.state.Load().since
 }
 
 // blame replaces the cause of an outage by a newer one; the keeper calls it.

@@ -343,9 +343,13 @@ func (p *place) outcome(j *job) error {
 		}
 		if phase != phaseTaken {
 			p.writeOff()
-			p.account(p.cfg.Deadline, err)
 		}
-		p.judge(err)
+		p.account(p.cfg.Deadline, err)
+		if phase == phaseTaken {
+			p.fall(err) // no session can be opened, or no key found: the workers hang one after the other
+		} else {
+			p.judge(err)
+		}
 		if phase != phaseEntered {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}

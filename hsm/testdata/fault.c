@@ -44,6 +44,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -325,9 +326,13 @@ static void held(void)
 static word forward(int n, const word *v)
 {
 	char *was = NULL;
+	int turn = -1;
 	word r;
 
 	if (n == initialize && *softhsm) {
+		/* The environment is that of all copies of this library in the process. */
+		turn = open(witness, O_WRONLY | O_CREAT, 0600);
+		flock(turn, LOCK_EX);
 		was = getenv("SOFTHSM2_CONF");
 		was = was ? strdup(was) : NULL;
 		setenv("SOFTHSM2_CONF", softhsm, 1);
@@ -341,6 +346,7 @@ static word forward(int n, const word *v)
 		else
 			unsetenv("SOFTHSM2_CONF");
 		free(was);
+		close(turn);
 	}
 	pthread_mutex_lock(&lock);
 	if (n == open_session && !r)
