@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Issuance is the Meter of ca. Its methods may be called concurrently.
-type Issuance struct {
+// issuance counts for ca.
+type issuance struct {
 	stages       *prometheus.HistogramVec
 	applications *prometheus.CounterVec
 	certificates prometheus.Counter
@@ -17,8 +17,8 @@ type Issuance struct {
 	waiting      prometheus.Gauge
 }
 
-func newIssuance(registry *prometheus.Registry) *Issuance {
-	i := &Issuance{
+func newIssuance(registry *prometheus.Registry) *issuance {
+	i := &issuance{
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "cpsca_issue_stage_seconds", Help: "How long a chunk of applications took in each stage of issuance.", Buckets: fine,
 		}, []string{"stage"}),
@@ -33,21 +33,21 @@ func newIssuance(registry *prometheus.Registry) *Issuance {
 	return i
 }
 
-// Passed implements ca.Meter.
-func (i *Issuance) Passed(stage ca.Stage, _ int, took time.Duration) {
-	i.stages.WithLabelValues(string(stage)).Observe(took.Seconds())
+// StagePassed implements ca.Meter.
+func (m *Metrics) StagePassed(stage ca.Stage, _ int, took time.Duration) {
+	m.issuance.stages.WithLabelValues(string(stage)).Observe(took.Seconds())
 }
 
-// Load implements ca.Meter.
-func (i *Issuance) Load(chunks, signatures int) {
-	i.chunks.Set(float64(chunks))
-	i.waiting.Set(float64(signatures))
+// IssuingLoad implements ca.Meter.
+func (m *Metrics) IssuingLoad(chunks, signatures int) {
+	m.issuance.chunks.Set(float64(chunks))
+	m.issuance.waiting.Set(float64(signatures))
 }
 
-// Answered implements ca.Meter.
-func (i *Issuance) Answered(certified, replayed, refused, abandoned int) {
-	i.certificates.Add(float64(2 * certified))
+// ApplicationsAnswered implements ca.Meter.
+func (m *Metrics) ApplicationsAnswered(certified, replayed, refused, abandoned int) {
+	m.issuance.certificates.Add(float64(2 * certified))
 	for outcome, n := range map[string]int{"certified": certified, "replayed": replayed, "refused": refused, "abandoned": abandoned} {
-		i.applications.WithLabelValues(outcome).Add(float64(n))
+		m.issuance.applications.WithLabelValues(outcome).Add(float64(n))
 	}
 }

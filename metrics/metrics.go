@@ -36,12 +36,10 @@ type Config struct {
 	Ledger func(context.Context) (card.Standing, error)
 }
 
-// Metrics is the Meter of the rooms of the authority. Its methods may be called
+// Metrics is the Meter of every room of the authority. Its methods may be called
 // concurrently.
 type Metrics struct {
-	// Issuance is the Meter of ca.
-	Issuance *Issuance
-
+	issuance *issuance
 	registry *prometheus.Registry
 
 	requests   *prometheus.HistogramVec
@@ -57,7 +55,7 @@ var fine = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1
 // New makes the figures, all at zero.
 func New(config Config) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
-	m.Issuance = newIssuance(m.registry)
+	m.issuance = newIssuance(m.registry)
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "cpsca_http_request_seconds", Help: "Requests at the doors, by route and status.", Buckets: fine,
 	}, []string{"route", "status"})

@@ -44,9 +44,9 @@ func TestAScrapeTellsWhatTheRoomsDo(t *testing.T) {
 	m.Signed(1, time.Millisecond, errors.New("gone"))
 	m.ListPublished(crl.Published{Issuer: card.KeyID{1}, Entries: 6, NextUpdate: now})
 	m.ListFailed(card.KeyID{1}, errors.New("no room"))
-	m.Issuance.Passed(ca.Sign, 256, 30*time.Millisecond)
-	m.Issuance.Load(3, 512)
-	m.Issuance.Answered(5, 1, 2, 3)
+	m.StagePassed(ca.Sign, 256, 30*time.Millisecond)
+	m.IssuingLoad(3, 512)
+	m.ApplicationsAnswered(5, 1, 2, 3)
 	text := scraped(t, m)
 	for _, line := range []string{
 		`cpsca_build_info{version="v1"} 1`,

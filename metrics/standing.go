@@ -71,6 +71,7 @@ var (
 	ledgerUp      = describe("cpsca_ledger_up", "Whether the ledger answered this scrape.")
 	ledgerJournal = describe("cpsca_journal_events_total", "Events in the journal.")
 	ledgerFeed    = describe("cpsca_feed_records_total", "Records in the status feed.")
+	ledgerCommits = describe("cpsca_ledger_commits_total", "Transactions that the ledger's disk was waited for; one may hold several decisions.")
 	ledgerOpen    = describe("cpsca_intents_open", "Attempts whose intents are recorded and whose certificates are not yet.")
 	ledgerOctets  = describe("cpsca_ledger_bytes", "Octets of the ledger's file and of its write-ahead log, and free octets on their disk.", "what")
 	ledgerIssuing = describe("cpsca_ledger_issuing", "0: too little is free on the disk for new certificates.")
@@ -80,7 +81,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (l *ledger) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ledgerUp, ledgerJournal, ledgerFeed, ledgerOpen, ledgerOctets, ledgerIssuing, quotaUsed, quotaBound} {
+	for _, d := range []*prometheus.Desc{ledgerUp, ledgerJournal, ledgerFeed, ledgerCommits, ledgerOpen, ledgerOctets, ledgerIssuing, quotaUsed, quotaBound} {
 		out <- d
 	}
 }
@@ -99,6 +100,7 @@ func (l *ledger) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(ledgerJournal, prometheus.CounterValue, float64(s.Journal))
 	out <- prometheus.MustNewConstMetric(ledgerFeed, prometheus.CounterValue, float64(s.Feed))
+	out <- prometheus.MustNewConstMetric(ledgerCommits, prometheus.CounterValue, float64(s.Commits))
 	gauge(ledgerOpen, float64(s.Open))
 	gauge(ledgerOctets, float64(s.File), "file")
 	gauge(ledgerOctets, float64(s.Log), "log")

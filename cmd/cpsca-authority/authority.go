@@ -135,7 +135,7 @@ func (a *authority) issuers(ctx context.Context, certificates map[string]*x509.C
 		Directory: a.db, Ledger: a.db, Cards: issuer, Profiles: compiled,
 		Gate: card.Gate(a.settings.Gate), Instance: byte(a.settings.Instance),
 		Keys:    keys,
-		Meter:   a.meter.Issuance,
+		Meter:   a.meter,
 		Signers: max(a.settings.HSM.Sessions, runtime.NumCPU()),
 	})
 	return key, err
