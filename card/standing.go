@@ -5,6 +5,7 @@ type Standing struct {
 	Journal int64  // the last event
 	Feed    uint64 // the last record
 	Open    int    // attempts under way
+	Commits int64  // since the ledger was opened; one may hold several decisions
 	File    int64  // octets of the ledger on its disk
 	Log     int64  // octets of its write-ahead log, 0 where there is none of its own
 	Free    int64  // octets that are free on its disk; -1 if unknown

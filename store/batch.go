@@ -80,6 +80,7 @@ func (t *transaction) write(tab *table, values []any) error {
 		if err != nil {
 			return fmt.Errorf("inserting into %s: %w", tab.name, refusal(err))
 		}
+		t.w.rows += int64(len(values) / width)
 		return nil
 	}
 	for i, n := range batches {

@@ -12,7 +12,7 @@ import (
 // Standing tells how the ledger stands. It reads a few rows and may be asked
 // often.
 func (db *DB) Standing(ctx context.Context) (card.Standing, error) {
-	s := card.Standing{Free: -1, Issuing: true}
+	s := card.Standing{Free: -1, Issuing: true, Commits: db.commits.Load()}
 	for _, figure := range []struct {
 		into  any
 		query string

@@ -23,7 +23,7 @@ func (t *transaction) decide(actor, action string) error {
 		t.leaves = nil
 		return nil
 	}
-	if t.feed != t.w.feed {
+	if t.feed != t.feedSaid {
 		t.about("feed")
 		err = t.commitTo(feedEnds, []any{int64(t.feed.sequence), t.feed.hash[:]})
 		if err != nil {
@@ -61,7 +61,7 @@ func (t *transaction) decide(actor, action string) error {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
 	t.journal = audit.Head{Sequence: event.Sequence, Hash: hash}
-	t.leaves = nil
+	t.leaves, t.feedSaid = nil, t.feed
 	return nil
 }
 

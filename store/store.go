@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cpsca/audit"
@@ -69,10 +70,12 @@ type DB struct {
 	readers *sql.DB
 	writers *sql.DB
 
-	turn  turnstile
-	write writer // owned by whoever holds the turn
-	mover mover
-	disk  *disk
+	turn turnstile
+	// commits counts transactions, each with one synchronisation of the disk.
+	commits atomic.Int64
+	write   writer // owned by whoever holds the turn
+	mover   mover
+	disk    *disk
 
 	epoch    int64
 	changed  chan struct{} // closed and renewed at each change of the feed

@@ -105,9 +105,9 @@ func TestATurnThatComesWhileItsWaiterLeavesIsPassedOn(t *testing.T) {
 		waitFor(&s, 1)
 		s.mu.Lock()
 		cancel() // it cannot leave the queue yet, and then it is no longer in it
-		turn := s.waiting[ordinary][0]
+		next := s.waiting[ordinary][0]
 		s.waiting[ordinary] = nil
-		close(turn)
+		close(next.turn)
 		s.mu.Unlock()
 		err = <-left
 		if err != nil && !errors.Is(err, context.Canceled) {

@@ -105,16 +105,18 @@ func (w *writer) readEnds(ctx context.Context) error {
 // transaction is one durable unit of work: rows, the leaves that commit to
 // them, and the events of the journal that decide them.
 type transaction struct {
-	ctx     context.Context
-	db      *DB
-	w       *writer
-	at      time.Time
-	leaves  []leaf
-	pending map[*table][]any          // rows committed to and not yet written
-	opened  map[card.OrderID]underway // attempts that it opened,
-	ended   []card.OrderID            // and ended
-	ends                              // become the writer's when the commit is durable
-	fed     bool
+	ctx      context.Context
+	db       *DB
+	w        *writer
+	at       time.Time
+	leaves   []leaf
+	pending  map[*table][]any          // rows committed to and not yet written
+	opened   map[card.OrderID]underway // attempts that it opened,
+	ended    []card.OrderID            // and ended
+	ends                               // become the writer's when the commit is durable
+	feedSaid feedEnd                   // the end of the feed that the last event committed to
+	fed      bool
+	broken   bool // a part could not be undone: nothing of it may stand
 }
 
 type leaf struct {
@@ -144,7 +146,10 @@ func (db *DB) change(ctx context.Context, r rank, f func(t *transaction) error) 
 }
 
 func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) error) error {
-	release, err := db.turn.take(ctx, r)
+	release, served, err := db.turn.enter(ctx, r, f)
+	if served {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("waiting for the ledger: %w", err)
 	}
@@ -156,21 +161,25 @@ func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) err
 	if err != nil {
 		return db.fatal(fmt.Errorf("beginning a change: %w", err))
 	}
-	t := &transaction{ctx: ctx, db: db, w: &db.write, at: db.now(), ends: db.write.ends}
+	t := &transaction{ctx: ctx, db: db, w: &db.write, at: db.now(), ends: db.write.ends, feedSaid: db.write.feed}
 	err = t.fence()
 	if err == nil {
-		err = f(t)
-	}
-	if err == nil && (len(t.leaves) > 0 || len(t.pending) > 0) {
-		err = errors.New("rows were changed that no event of the journal decides")
+		err = t.decided(f)
 	}
 	if err != nil {
 		return db.fatal(errors.Join(err, db.rollback(ctx)))
 	}
-	err = db.commit(ctx, t)
+	along, err := t.takeAlong()
+	if err != nil {
+		err = errors.Join(err, db.rollback(ctx))
+	} else {
+		err = db.commit(ctx, t)
+	}
+	defer along.tell(err)
 	if err != nil {
 		return db.fatal(err)
 	}
+	db.commits.Add(1)
 	db.write.ends = t.ends
 	maps.Copy(db.write.underway, t.opened)
 	for _, id := range t.ended {
@@ -181,6 +190,15 @@ func (db *DB) changeOnce(ctx context.Context, r rank, f func(t *transaction) err
 		db.announce()
 	}
 	return nil
+}
+
+// decided runs f, all of whose rows must be decided by an event.
+func (t *transaction) decided(f func(*transaction) error) error {
+	err := f(t)
+	if err == nil && (len(t.leaves) > 0 || len(t.pending) > 0) {
+		err = errors.New("rows were changed that no event of the journal decides")
+	}
+	return err
 }
 
 // fence refuses the change if another process has taken a later epoch. The
@@ -339,7 +357,7 @@ func (t *transaction) savepoint(f func() error) error {
 	if err != nil {
 		return fmt.Errorf("setting a savepoint: %w", err)
 	}
-	before := t.ends
+	before, said := t.ends, t.feedSaid
 	leaves, ended := len(t.leaves), len(t.ended)
 	opened := maps.Clone(t.opened)
 	fed := t.fed
@@ -348,16 +366,19 @@ func (t *transaction) savepoint(f func() error) error {
 		failure = t.flush()
 	}
 	if failure == nil {
-		return t.exec("RELEASE SAVEPOINT item")
+		err = t.exec("RELEASE SAVEPOINT item")
+		t.broken = err != nil
+		return err
 	}
 	err = t.exec("ROLLBACK TO SAVEPOINT item")
 	if err == nil {
 		err = t.exec("RELEASE SAVEPOINT item")
 	}
 	if err != nil {
+		t.broken = true
 		return fmt.Errorf("undoing a refused part of a change: %w", err)
 	}
 	t.ends, t.leaves, t.fed, t.pending = before, t.leaves[:leaves], fed, nil
-	t.opened, t.ended = opened, t.ended[:ended]
+	t.opened, t.ended, t.feedSaid = opened, t.ended[:ended], said
 	return failure
 }
