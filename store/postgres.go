@@ -105,7 +105,8 @@ func connectPostgres(config Config, writer bool) (*sql.DB, error) {
 			c.RuntimeParams[name] = value
 		}
 	}
-	return stdlib.OpenDB(*c), nil
+	// A connection that the server has left is noticed before it is used.
+	return stdlib.OpenDB(*c, stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return true })), nil
 }
 
 // createPostgres makes the tables of a ledger in a database that has none, as the
