@@ -68,5 +68,13 @@ func processor(b *testing.B) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	burnt := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	if server != nil {
+		there, err := server.Processor()
+		if err != nil {
+			b.Fatal(err)
+		}
+		burnt += there
+	}
+	return burnt
 }

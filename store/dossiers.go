@@ -53,7 +53,8 @@ func (r *dossierReader) orders(bureau string, ids []card.OrderID) error {
 		texts[i] = string(id)
 	}
 	list, args := in([]any{bureau}, texts)
-	return each(r.ctx, r.q, "orders", "SELECT "+orderColumns+" FROM orders o WHERE o.bureau = $1 AND o.id "+list, args, func(rows *sql.Rows) error {
+	// The index of the bureau would find all that it ever had.
+	return each(r.ctx, r.q, "orders", "SELECT "+orderColumns+" FROM orders o WHERE o.bureau || '' = $1 AND o.id "+list, args, func(rows *sql.Rows) error {
 		o, err := scanOrder(rows)
 		if err == nil {
 			r.byOrder[o.ID] = &card.Dossier{Order: o, Keys: make(map[card.Use]card.Fingerprint, len(card.Uses))}
@@ -65,7 +66,8 @@ func (r *dossierReader) orders(bureau string, ids []card.OrderID) error {
 // cards reads the newest card of each order: the one that is not spoiled.
 func (r *dossierReader) cards() error {
 	list, args := in(nil, r.orderIDs())
-	err := each(r.ctx, r.q, "cards", "SELECT "+cardColumns+" FROM cards WHERE order_id "+list+" ORDER BY id", args, func(rows *sql.Rows) error {
+	// Nor is the index of the order in which they are asked for to be walked.
+	err := each(r.ctx, r.q, "cards", "SELECT "+cardColumns+" FROM cards WHERE order_id "+list+" ORDER BY id + 0", args, func(rows *sql.Rows) error {
 		c, err := scanCard(rows)
 		if err == nil {
 			r.byOrder[c.Order].Card = c
