@@ -335,7 +335,12 @@ func TestSessionsThatHangOneAfterTheOtherAreBounded(t *testing.T) {
 		all = append(all, ask(t, key))
 		return errors.Is(all[len(all)-1].err, hsm.ErrUnavailable) && token.Health()[0].Stuck == 4
 	})
-	if h := token.Health()[0]; h.Stuck > 4 || h.Up {
+	tries := token.Tries()
+	until(t, "more tries", func() bool {
+		all = append(all, ask(t, key))
+		return token.Tries() > tries+5 || token.Health()[0].Stuck > 4
+	})
+	if h := token.Health()[0]; h.Stuck != 4 || h.Up {
 		t.Errorf("every call hangs: %+v", h)
 	}
 	f.order()
@@ -386,6 +391,22 @@ func TestACallThatHangsDoesNotKeepTheTokenFromClosing(t *testing.T) {
 	}
 	f.order()
 	f.once([]*request{r})
+}
+
+func TestAModuleIsNotInitialisedAnewUnderACallThatHangs(t *testing.T) {
+	f := newFaulty(t)
+	f.cfg.Deadline = 50 * time.Millisecond
+	token := open(t, f.cfg)
+	key := generate(t, token, "key", hsm.P256)
+	f.order("C_Sign 1 hang", "C_SignInit 2+ before 0x30") // CKR_DEVICE_ERROR asks for a new C_Initialize
+	all := []*request{ask(t, key), ask(t, key)}
+	until(t, "many tries", func() bool { return token.Tries() > 5 })
+	if h := token.Health()[0]; token.Rebuilds() != 0 || h.Stuck != 1 {
+		t.Errorf("initialised anew %d times under a call that hangs: %+v", token.Rebuilds(), h)
+	}
+	f.order()
+	all = append(all, f.heals(key)...)
+	f.once(all)
 }
 
 // The room does not verify: a flipped bit reaches the caller, who must.
