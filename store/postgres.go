@@ -45,6 +45,7 @@ var always = map[string]string{
 	"search_path":       "public, pg_temp",
 	"plan_cache_mode":   "force_generic_plan",
 	"enable_seqscan":    "off",
+	"random_page_cost":  "1", // what is asked for is in memory, or on a disk without a head
 	"jit":               "off",
 	"statement_timeout": "0",
 }

@@ -137,7 +137,7 @@ func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
 func (c *Cluster) Restart(ctx context.Context) error {
 	server := exec.Command(filepath.Join(c.binaries, "postgres"), "-D", c.data(),
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+c.folder, "-c", "unix_socket_permissions=0700",
-		"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "timezone=UTC")
+		"-c", "max_connections=200", "-c", "shared_buffers=256MB", "-c", "timezone=UTC")
 	attributes := *c.identity
 	attributes.Setpgid = true              // an interrupt of the test is not the server's,
 	attributes.Pdeathsig = syscall.SIGQUIT // its death is
