@@ -160,7 +160,7 @@ func TestTheBenchPrintsEveryFigureOnce(t *testing.T) {
 }
 
 func TestTheBenchPrintsJSON(t *testing.T) {
-	out, _, err := runBench(t.Context(), t, "issue", "--quick", "--json", "--programs", programs(t), "--folder", t.TempDir(), "--only", "single,postgres")
+	out, _, err := runBench(t.Context(), t, "issue", "--quick", "--json", "--programs", programs(t), "--folder", t.TempDir(), "--only", "single")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +173,8 @@ func TestTheBenchPrintsJSON(t *testing.T) {
 	if !ok || len(r.Latencies) == 0 || !slices.IsSorted(r.Latencies) || r.Machine.Cores == 0 {
 		t.Errorf("got %+v", r)
 	}
-	if r.Left["postgres"] == "" || len(r.Left) != 1 {
-		t.Errorf("left out: %v, want postgres alone", r.Left)
+	if len(r.Left) != 0 {
+		t.Errorf("left out: %v", r.Left)
 	}
 }
 
@@ -250,24 +250,6 @@ func TestPricesNeedProgramsThatCanDoWithout(t *testing.T) {
 		if !errors.Is(err, errNotOffered) {
 			t.Errorf("%s: got %v, want errNotOffered", name, err)
 		}
-	}
-}
-
-func TestPostgresIsMeasuredBesideSQLite(t *testing.T) {
-	b := quiet(t)
-	ended := 0
-	// A house on SQLite stands in: what is tested is the comparison.
-	b.postgres = func(ctx context.Context, folder string, s suite) (house, func() error, error) {
-		h, err := foundElsewhere(ctx, folder, s)
-		return h, func() error { ended++; return nil }, err
-	}
-	err := b.onPostgres(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, ok := b.result.number("issue.ratio_postgres")
-	if !ok || f.Number <= 0 || ended != 1 {
-		t.Errorf("got %+v, %d clusters ended", f, ended)
 	}
 }
 

@@ -3,13 +3,10 @@ package bench
 import (
 	"context"
 	"debug/buildinfo"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"cpsca/store"
 )
 
 // protections are those that a bench may do without, as CPSCA_WITHOUT names
@@ -61,49 +58,4 @@ func tagged(built *buildinfo.BuildInfo, tag string) bool {
 		}
 	}
 	return false
-}
-
-// onPostgres measures the rate with the ledger on PostgreSQL beside that on
-// SQLite.
-func (b *bench) onPostgres(ctx context.Context) error {
-	if b.postgres == nil {
-		return fmt.Errorf("%w: no ledger on PostgreSQL in this build", errNotOffered)
-	}
-	p, err := b.prepare(ctx, p256)
-	if err != nil {
-		return err
-	}
-	var there, ratios []float64
-	for round := range b.rounds {
-		part := p.work.part(round, b.rounds)
-		here, err := b.once(ctx, p.house, part, variant{program: b.program()})
-		if err != nil {
-			return err
-		}
-		rate, err := b.oncePostgres(ctx, part)
-		if err != nil {
-			return err
-		}
-		there, ratios = append(there, rate), append(ratios, rate/here.rate)
-	}
-	b.figure("certs_postgres", median(there), perSec)
-	b.figure("ratio_postgres", median(ratios), ratio)
-	return nil
-}
-
-func (b *bench) oncePostgres(ctx context.Context, s span) (rate float64, err error) {
-	b.copies++
-	h, end, err := b.postgres(ctx, filepath.Join(b.folder, fmt.Sprintf("postgres-%d", b.copies)), p256)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, end(), h.discard()) }()
-	err = h.write(ctx, func(db *store.DB) error {
-		return fill(ctx, db, s.holders[s.from:s.to], s.orders[s.from:s.to], func(int64) {})
-	})
-	if err != nil {
-		return 0, err
-	}
-	o, err := b.batch(ctx, h, s, variant{program: b.program()})
-	return o.rate, err
 }

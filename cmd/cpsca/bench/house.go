@@ -83,10 +83,12 @@ func freeAddresses() (addresses, error) {
 
 // found makes a house. It belongs into a process of its own: SoftHSM knows one
 // folder of tokens per process. No status node runs, so that none gets a token.
-func found(ctx context.Context, folder string, s suite, a addresses) error {
+// ledger and its owner's are URLs, or empty for SQLite.
+func found(ctx context.Context, folder string, s suite, a addresses, ledger, owner string) error {
 	return founding.Found(ctx, founding.Plan{
 		Folder: folder, Preset: s.preset(), Organisation: "CPSCA BENCH", Officers: []string{"Alice Martin", "Bruno Petit"},
 		Authority: a.authority, Management: a.management, Status: a.status, StatusManagement: a.statusManagement,
+		Ledger: ledger, LedgerOwner: owner,
 		CreateToken: func(context.Context, string, string, string) error { return nil },
 	})
 }

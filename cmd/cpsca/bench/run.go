@@ -67,8 +67,8 @@ type bench struct {
 	founded  map[suite]house
 	prepared map[suite]*prepared
 	copies   int
-	// postgres founds a house whose ledger is on PostgreSQL in a folder, with a
-	// function that ends the cluster; nil: not offered.
+	// postgres founds a house in a folder, with its ledger on PostgreSQL, and
+	// returns what ends the cluster; testpostgres.ErrNotInstalled: there is none.
 	postgres func(ctx context.Context, folder string, s suite) (house, func() error, error)
 }
 
@@ -106,6 +106,7 @@ func run(ctx context.Context, p plan, t Tools, s streams) (err error) {
 		plan: p, tools: t, streams: s, founded: make(map[suite]house), prepared: make(map[suite]*prepared),
 		result: Result{Began: time.Now().UTC().Truncate(time.Second), Left: make(map[string]string), Rounds: make(map[string][]Round), Took: make(map[string]float64)},
 	}
+	b.postgres = b.onCluster
 	if p.folder != "" {
 		err = os.MkdirAll(p.folder, 0o755)
 		if err != nil {

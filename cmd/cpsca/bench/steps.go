@@ -58,7 +58,7 @@ coûtait une signature, une preuve de possession et une vérification.`),
 }
 
 func houseCommand(t Tools) *cobra.Command {
-	var folder, name string
+	var folder, name, ledger, owner string
 	c := &cobra.Command{
 		Use:   "house",
 		Short: say("Found a house to measure", "Fonde une autorité à mesurer"),
@@ -75,11 +75,13 @@ func houseCommand(t Tools) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return found(c.Context(), folder, s, a)
+			return found(c.Context(), folder, s, a, ledger, owner)
 		},
 	}
 	c.Flags().StringVar(&folder, "folder", "var/bench", say("where the house will be; must not exist", "dossier de l'autorité ; ne doit pas exister"))
 	c.Flags().StringVar(&name, "suite", p256.name, say("keys of issuer and cards", "clés de l'émetteur et des cartes"))
+	c.Flags().StringVar(&ledger, "ledger", "", say("URL of an empty PostgreSQL database, as the authority's role; SQLite without it", "URL d'une base PostgreSQL vide, avec le rôle de l'autorité ; SQLite sans elle"))
+	c.Flags().StringVar(&owner, "ledger-owner", "", say("URL of the same database, as the role of its owner", "URL de la même base, avec le rôle de son propriétaire"))
 	return c
 }
 
@@ -115,9 +117,10 @@ func (h house) floor(ctx context.Context, w floorWish) (Floor, error) {
 	return f, err
 }
 
-// foundElsewhere founds a house in another process.
-func foundElsewhere(ctx context.Context, folder string, s suite) (house, error) {
-	err := call(ctx, nil, "house", "--folder", folder, "--suite", s.name)
+// foundElsewhere founds a house in another process, with more flags if it needs
+// them.
+func foundElsewhere(ctx context.Context, folder string, s suite, flags ...string) (house, error) {
+	err := call(ctx, nil, append([]string{"house", "--folder", folder, "--suite", s.name}, flags...)...)
 	if err != nil {
 		return house{}, err
 	}
