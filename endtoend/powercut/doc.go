@@ -13,5 +13,9 @@
 // A plan may let any operation fail, or cut the power before or after it, so that
 // a test can try them one by one.
 //
+// A process that shows a disk must not use a database on it: one that waits for a
+// page of shared memory holds up the threads that would bring the page, for ever.
+// Databases are used by children; files, by everybody.
+//
 // Nothing here is part of the authority; only tests in endtoend use it.
 package powercut

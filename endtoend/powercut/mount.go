@@ -43,11 +43,15 @@ func Mount(d *Disk, folder string) (unmount func(), err error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	device.Close()
+	err = guard(folder)
+	if err != nil {
+		return nil, err
+	}
 	// The kernel is the only one that changes a file: it may believe what it was
 	// told. Names it asks for each time: an operation that failed may have
 	// changed them.
 	believed, asked := time.Minute, time.Duration(0)
-	_, err = fs.Mount(folder, &place{disk: d, folder: d.root}, &fs.Options{
+	server, err := fs.Mount(folder, &place{disk: d, folder: d.root}, &fs.Options{
 		EntryTimeout: &asked, AttrTimeout: &believed,
 		MountOptions: fuse.MountOptions{
 			DirectMount: true, FsName: "powercut", Name: "powercut", ExplicitDataCacheControl: true, DisableXAttrs: true,
@@ -56,8 +60,12 @@ func Mount(d *Disk, folder string) (unmount func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	once := func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) } // fails if it is not mounted any more
-	return sync.OnceFunc(once), nil
+	return sync.OnceFunc(func() {
+		err := syscall.Unmount(folder, syscall.MNT_DETACH)
+		if errors.Is(err, syscall.EPERM) { // mounted by fusermount3 for somebody who is not root
+			_ = server.Unmount()
+		}
+	}), nil
 }
 
 // place is a folder as the kernel sees it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"cpsca/endtoend/powercut"
@@ -132,24 +131,5 @@ func TestASyncThatFailedHasForgottenItsPages(t *testing.T) {
 	check(t, f.Sync())
 	if got := found(t, d.Cut(nil))["file"]; got != "old" {
 		t.Errorf("the file holds %q: the second sync made up for the first", got)
-	}
-}
-
-func TestSharedMemoryIsSeenByAll(t *testing.T) {
-	folder := mounted(t, powercut.New())
-	path := filepath.Join(folder, "shared")
-	write(t, path, string(make([]byte, 4096)), false)
-	var seen [2][]byte
-	for n := range seen {
-		f, err := os.OpenFile(path, os.O_RDWR, 0o600)
-		check(t, err)
-		defer f.Close()
-		seen[n], err = syscall.Mmap(int(f.Fd()), 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
-		check(t, err)
-		defer func() { check(t, syscall.Munmap(seen[n])) }()
-	}
-	seen[0][17] = 'x'
-	if seen[1][17] != 'x' {
-		t.Error("two mappings of one file differ")
 	}
 }
