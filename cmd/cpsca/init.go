@@ -61,8 +61,8 @@ Modèles :
 	flags.StringVar(&plan.Management, "management", "127.0.0.1:8444", say("address of its health page", "adresse de sa page de santé"))
 	flags.StringVar(&plan.Status, "status", "127.0.0.1:8480", say("address of the status service (OCSP, lists)", "adresse du service de statut (OCSP, listes)"))
 	flags.StringVar(&plan.StatusManagement, "status-management", "127.0.0.1:8481", say("address of its health page", "adresse de sa page de santé"))
-	flags.StringVar(&plan.Ledger, "ledger", "", say("URL of a PostgreSQL database for the ledger, as the authority's role, without a password; a file in the folder without it",
-		"URL d'une base PostgreSQL pour le grand livre, avec le rôle de l'autorité, sans mot de passe ; sans elle, un fichier dans le dossier"))
+	flags.StringVar(&plan.Ledger, "ledger", "", say("PostgreSQL database of the ledger (URL, no password); a file without it",
+		"base PostgreSQL du registre (URL sans mot de passe) ; sinon un fichier"))
 	flags.StringVar(&plan.LedgerOwner, "ledger-owner", "", say("URL of the same database as the role that will own its tables", "URL de la même base avec le rôle propriétaire de ses tables"))
 	flags.StringVar(&plan.Module, "module", "", say("SoftHSM library, if it is not in a usual place", "bibliothèque SoftHSM, si elle n'est pas à sa place habituelle"))
 	return c
