@@ -78,6 +78,13 @@ func newCampaign(t *testing.T, seed uint64, orders int) *campaign {
 	return c
 }
 
+// startAuthority starts it with whole tokens.
+func (c *campaign) startAuthority(t *testing.T) {
+	t.Helper()
+	c.mendTokens(t)
+	c.house.startAuthority(t)
+}
+
 // measure sends some batches to their end, and takes the medians of their times,
 // and of starts; the first batch, which warms everything up, does not count.
 func (c *campaign) measure(t *testing.T) {

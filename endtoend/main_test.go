@@ -16,6 +16,9 @@ import (
 var workshop string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(childFolder) != "" {
+		os.Exit(sweptChild())
+	}
 	var err error
 	workshop, err = os.MkdirTemp("", "cpsca-endtoend-")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,12 +35,36 @@ const (
 var roomsStart = time.Date(2026, time.March, 2, 9, 30, 15, 0, time.UTC)
 
 var roomsHierarchy = sync.OnceValues(func() (*testpki.Hierarchy, error) {
-	return testpki.NewHierarchy(testpki.Options{Root: hsm.P256, Issuing: hsm.P256, Now: func() time.Time { return roomsStart }})
+	return testpki.NewHierarchy(testpki.Options{Root: hsm.P256, Issuing: hsm.P256, Keys: keptKey, Now: func() time.Time { return roomsStart }})
 })
 
-// pen is a key in software that notes what it signs before it does.
+// keptKey makes a key once and keeps it in the workshop, for children.
+func keptKey(label string, algorithm hsm.Algorithm) (crypto.Signer, error) {
+	path := filepath.Join(workshop, label+".key")
+	der, err := os.ReadFile(path)
+	if err == nil {
+		key, err := x509.ParsePKCS8PrivateKey(der)
+		if err != nil {
+			return nil, err
+		}
+		return key.(crypto.Signer), nil
+	}
+	key, err := testpki.GenerateKey(algorithm)
+	if err != nil {
+		return nil, err
+	}
+	der, err = x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return key, os.WriteFile(path, der, 0o600)
+}
+
+// pen is a key in software that notes what it signs before it does, and in a
+// child tells its parent first.
 type pen struct {
 	crypto.Signer
+	tell   func(digest string) // may be nil
 	mu     sync.Mutex
 	signed map[string]int // guarded by mu
 }
@@ -47,6 +72,9 @@ type pen struct {
 func (p *pen) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
 	p.mu.Lock()
 	p.signed[hex.EncodeToString(digest)]++
+	if p.tell != nil {
+		p.tell(hex.EncodeToString(digest))
+	}
 	p.mu.Unlock()
 	return p.Signer.Sign(random, digest, o)
 }
@@ -101,8 +129,16 @@ func newRooms(t *testing.T, folder string) *rooms {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := roomsOf(h, folder)
+	r.account = newAccount(t, h.Issuing.Certificate, nil)
+	return r
+}
+
+// roomsOf is newRooms without an account of what the world knows, for a child.
+func roomsOf(h *testpki.Hierarchy, folder string) *rooms {
+	id, _ := profiles.SubjectKeyID(h.Issuing.Certificate.RawSubjectPublicKeyInfo) // fails in open, with words
 	return &rooms{
-		account: newAccount(t, h.Issuing.Certificate, nil), folder: folder, now: func() time.Time { return roomsStart },
+		account: &account{issuerID: id}, folder: folder, now: func() time.Time { return roomsStart },
 		pen: &pen{Signer: h.Issuing.Signer, signed: make(map[string]int)},
 	}
 }
@@ -113,7 +149,7 @@ func (r *rooms) open(ctx context.Context, fatal func(error)) error {
 	if err != nil {
 		return err
 	}
-	r.db, err = store.Open(ctx, store.Config{Path: filepath.Join(r.folder, "ledger.db"), Now: r.now, Fatal: fatal})
+	r.db, err = store.Open(ctx, store.Config{Path: filepath.Join(r.folder, "ledger.db"), Now: r.now, Fatal: fatal, Space: store.Space{Reserve: 4 << 10}})
 	if err != nil {
 		return err
 	}

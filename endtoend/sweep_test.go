@@ -1,19 +1,15 @@
 package endtoend_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"cpsca/card"
-	"cpsca/crl"
 	"cpsca/endtoend/powercut"
-	"cpsca/lifecycle"
 )
 
 const (
@@ -21,7 +17,7 @@ const (
 	// Without a soak all operations fail, but of the writes to SQLite's log
 	// after the first ones only one in sparse.
 	firstWrites = 20
-	sparse      = 8
+	sparse      = 12
 )
 
 // ground is what every run of the sweep starts from: a ledger with open orders.
@@ -47,17 +43,6 @@ func newSweptGround(t *testing.T) *ground {
 		t.Fatal(err)
 	}
 	return g
-}
-
-// run is one pass over the ground with one fault in it.
-type run struct {
-	*rooms
-	ground *ground
-	disk   *powercut.Disk
-	seen   []string // operations, as the disk saw them
-
-	mu   sync.Mutex // guards what follows
-	rest *powercut.Disk
 }
 
 func TestDiskFaultAtAnyOperationLosesNothingThatWasAcknowledged(t *testing.T) {
@@ -95,136 +80,54 @@ func TestDiskFaultAtAnyOperationLosesNothingThatWasAcknowledged(t *testing.T) {
 // left, and returns which operations there were.
 func (g *ground) run(t *testing.T, n int, outcome powercut.Outcome) []string {
 	t.Helper()
-	r := &run{rooms: newRooms(t, t.TempDir()), ground: g, disk: powercut.New()}
+	r := newRooms(t, t.TempDir())
 	maps.Copy(r.asked, g.asked)
-	err := r.disk.Import(g.content)
+	disk := powercut.New()
+	err := disk.Import(g.content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	unmount := powercut.MountForTest(t, r.disk, r.folder)
-	r.disk.Follow(func(o powercut.Operation) powercut.Outcome {
+	var seen []string
+	disk.Follow(func(o powercut.Operation) powercut.Outcome {
 		if strings.HasSuffix(o.Path, "-shm") {
 			return powercut.Proceed // shared memory, which is made anew
 		}
-		r.seen = append(r.seen, fmt.Sprintf("%s %s", o.Kind, filepath.Base(o.Path)))
-		if len(r.seen) != n {
+		seen = append(seen, fmt.Sprintf("%s %s", o.Kind, filepath.Base(o.Path)))
+		if len(seen) != n {
 			return powercut.Proceed
 		}
 		return outcome
 	})
-	r.work(t.Context(), r.dies)
-	r.dies(nil) // what was not synced is gone in any case
-	r.close()
-	unmount()
-	if len(r.seen) < n {
-		return r.seen
+	_, faults := g.child(t, r, disk)
+	rest := disk.Cut(nil) // what was not synced is gone in any case
+	if rest == nil {
+		rest = disk.Survivor()
 	}
-	for _, fault := range r.again(t) {
+	if len(seen) < n {
+		return seen
+	}
+	faults = append(faults, r.judged(t, rest, moment{})...)
+	failed, wrong := g.child(t, r, rest)
+	faults = append(append(faults, failed...), wrong...)
+	faults = append(faults, r.judged(t, rest, moment{serving: true, idle: true, whole: true})...)
+	for _, fault := range faults {
 		t.Error(fault)
 	}
 	if t.Failed() {
-		t.Fatalf("operation %d of %d: %s", n, len(r.seen), r.seen[max(n, 1)-1])
+		t.Fatalf("operation %d of %d: %s", n, len(seen), seen[max(n, 1)-1])
 	}
-	return r.seen
+	return seen
 }
 
-// dies ends the process, so to speak: from now on nothing gets on the disk, and
-// nothing out of the door.
-func (r *run) dies(error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rest := r.disk.Cut(nil)
-	if rest == nil {
-		rest = r.disk.Survivor()
-	}
-	if r.rest == nil {
-		r.rest = rest
-	}
-}
-
-func (r *run) lives() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	select {
-	case <-r.disk.Failed():
-		return false
-	default:
-		return r.rest == nil
-	}
-}
-
-// work does everything once: a start, a chunk, a list, a loss, all of it again, an
-// end. What is acknowledged while the process lives is remembered.
-func (r *run) work(ctx context.Context, fatal func(error)) {
-	err := r.open(ctx, fatal)
-	if err != nil {
-		return
-	}
-	for range 2 {
-		answers, err := r.issue(ctx, r.ground.applications)
-		if err == nil && r.lives() {
-			r.hear(answers)
-		}
-		list, err := r.publisher.Publish(ctx, r.issuerID, crl.Emergency)
-		if err == nil && r.lives() {
-			r.number = list.Number
-		}
-		number := r.ground.applications[0].Number
-		_, err = r.desk.ReportLoss(ctx, "desk", lifecycle.Loss{Card: number, Circumstance: card.Lost})
-		if err == nil && r.lives() {
-			r.lost[number] = true
-		}
-	}
-	r.close()
-}
-
-// again starts on what is left, judges, and wants everything to succeed.
-func (r *run) again(t *testing.T) []string {
+// judged judges a copy of what is on a disk.
+func (r *rooms) judged(t *testing.T, d *powercut.Disk, m moment) []string {
 	t.Helper()
-	copies := t.TempDir()
-	judge := func(d *powercut.Disk, m moment) []string {
-		err := d.Export(copies)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.ledger, m.folder, m.signed = filepath.Join(copies, "ledger.db"), filepath.Join(copies, "lists"), r.witnessed()
-		return r.checkAll(t, m)
-	}
-	faults := judge(r.rest, moment{})
-	clearFolder(t, copies)
-	unmount := powercut.MountForTest(t, r.rest, r.folder)
-	defer unmount()
-	err := r.open(t.Context(), nil)
-	if err != nil {
-		return append(faults, fmt.Sprintf("the second start: %v", err))
-	}
-	defer r.close()
-	faults = append(faults, judge(r.rest, moment{serving: true})...)
-	clearFolder(t, copies)
-	answers, err := r.issue(t.Context(), r.ground.applications)
-	if err != nil {
-		return append(faults, fmt.Sprintf("sending the chunk again: %v", err))
-	}
-	for _, a := range answers {
-		if a.Err != nil {
-			faults = append(faults, fmt.Sprintf("sending order %s again: %v", a.Order, a.Err))
-		}
-	}
-	faults = append(faults, r.hear(answers)...)
-	_, err = r.publisher.Publish(t.Context(), r.issuerID, crl.Emergency)
-	if err != nil {
-		return append(faults, fmt.Sprintf("publishing again: %v", err))
-	}
-	return append(faults, judge(r.rest, moment{serving: true, idle: true, whole: true})...)
-}
-
-func clearFolder(t *testing.T, path string) {
-	t.Helper()
-	err := os.RemoveAll(path)
-	if err == nil {
-		err = os.Mkdir(path, 0o700)
-	}
+	folder := t.TempDir()
+	defer os.RemoveAll(folder) // there are hundreds
+	err := d.Export(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.ledger, m.folder, m.signed = filepath.Join(folder, "ledger.db"), filepath.Join(folder, "lists"), r.witnessed()
+	return r.checkAll(t, m)
 }

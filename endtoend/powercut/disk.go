@@ -16,6 +16,7 @@ type Kind string
 const (
 	Write      Kind = "write"
 	Truncate   Kind = "truncate"
+	Allocate   Kind = "allocate"
 	Sync       Kind = "sync"
 	SyncFolder Kind = "sync folder"
 	Create     Kind = "create"
@@ -68,6 +69,9 @@ type file struct {
 	content []byte
 	durable []byte
 	dirty   map[int]struct{} // sectors written since the last sync
+	// allocated is the size to which the file was allocated: zeros beyond its
+	// content that take no memory. kept is what of it would outlive a cut.
+	allocated, kept int
 }
 
 // folder is names and what of them would outlive a cut. An entry is a *file or
@@ -147,6 +151,7 @@ func (d *Disk) survivor(entry any, keep func() bool) any {
 		out := d.newFile()
 		out.content = f.survivor(keep)
 		out.durable = append([]byte(nil), out.content...)
+		out.allocated, out.kept = f.kept, f.kept
 		return out
 	}
 	from, out := entry.(*folder), d.newFolder()
@@ -248,6 +253,7 @@ func (f *file) touch(from, end int) {
 }
 
 func (f *file) truncate(size int) {
+	f.allocated = min(f.allocated, size)
 	if size <= len(f.content) {
 		f.content = f.content[:size]
 		return
@@ -270,6 +276,21 @@ func (f *file) sync() {
 		}
 	}
 	clear(f.dirty)
+	f.kept = f.allocated
+}
+
+// size is what processes see.
+func (f *file) size() int { return max(len(f.content), f.allocated) }
+
+// read copies out octets from a place on.
+func (f *file) read(into []byte, at int64) int {
+	n := min(len(into), max(0, f.size()-int(at)))
+	done := 0
+	if int(at) < len(f.content) {
+		done = copy(into[:n], f.content[at:])
+	}
+	clear(into[done:n])
+	return n
 }
 
 // forget is what a failed sync does: the pages are clean, and not on the disk.

@@ -107,7 +107,7 @@ func (p *place) node(ctx context.Context, name string, entry any, out *fuse.Entr
 }
 
 func (f *file) describe(a *fuse.Attr) {
-	a.Mode, a.Size, a.Nlink, a.Blocks = syscall.S_IFREG|0o600, uint64(len(f.content)), 1, uint64(len(f.content)+Sector-1)/Sector
+	a.Mode, a.Size, a.Nlink, a.Blocks = syscall.S_IFREG|0o600, uint64(f.size()), 1, uint64(f.size()+Sector-1)/Sector
 }
 
 func describeFolder(a *fuse.Attr) { a.Mode, a.Nlink = syscall.S_IFDIR|0o700, 2 }
@@ -209,10 +209,7 @@ func (o *octets) Setattr(ctx context.Context, _ fs.FileHandle, in *fuse.SetAttrI
 func (o *octets) Read(_ context.Context, _ fs.FileHandle, into []byte, at int64) (fuse.ReadResult, syscall.Errno) {
 	o.disk.mu.Lock()
 	defer o.disk.mu.Unlock()
-	if at >= int64(len(o.file.content)) {
-		return fuse.ReadResultData(nil), 0
-	}
-	return fuse.ReadResultData(into[:copy(into, o.file.content[at:])]), 0
+	return fuse.ReadResultData(into[:o.file.read(into, at)]), 0
 }
 
 func (o *octets) Write(_ context.Context, _ fs.FileHandle, data []byte, at int64) (uint32, syscall.Errno) {
@@ -221,6 +218,13 @@ func (o *octets) Write(_ context.Context, _ fs.FileHandle, data []byte, at int64
 		return 0, errno
 	}
 	return uint32(len(data)), 0
+}
+
+func (o *octets) Allocate(_ context.Context, _ fs.FileHandle, at uint64, size uint64, mode uint32) syscall.Errno {
+	if mode != 0 {
+		return syscall.EOPNOTSUPP
+	}
+	return o.disk.do(Operation{Allocate, o.path}, func() { o.file.allocated = max(o.file.allocated, int(at+size)) }, nil)
 }
 
 func (o *octets) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
