@@ -47,6 +47,7 @@ type disk struct {
 	file   string // of the reserve
 	mu     sync.Mutex
 	kept   bool
+	unable bool // the file system allocates no room that is not written
 }
 
 func newDisk(ledger string, bounds Space) *disk {
@@ -78,7 +79,7 @@ func (d *disk) admit() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.kept || free < d.bounds.Floor+d.bounds.Reserve {
+	if d.kept || d.unable || free < d.bounds.Floor+d.bounds.Reserve {
 		return nil
 	}
 	return d.take()
@@ -91,27 +92,15 @@ func (d *disk) take() error {
 		return fmt.Errorf("keeping a reserve of the disk: %w", err)
 	}
 	err = unix.Fallocate(int(f.Fd()), 0, 0, d.bounds.Reserve)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		err = fill(f, d.bounds.Reserve)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		d.unable = true
+		return errors.Join(f.Close(), os.Remove(d.file))
 	}
 	err = errors.Join(err, f.Close())
 	if err != nil {
 		return errors.Join(fmt.Errorf("keeping a reserve of the disk: %w", err), os.Remove(d.file))
 	}
 	d.kept = true
-	return nil
-}
-
-// fill writes octets where a file system cannot allocate them unwritten.
-func fill(f *os.File, n int64) error {
-	block := make([]byte, 1<<20)
-	for n > 0 {
-		written, err := f.Write(block[:min(n, int64(len(block)))])
-		if err != nil {
-			return err
-		}
-		n -= int64(written)
-	}
 	return nil
 }
 
