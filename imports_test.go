@@ -43,8 +43,8 @@ var rooms = map[string][]string{
 	// floor 5
 	"lifecycle": {"ca", "card", "registry", "audit", "officer"},
 	// floor 6
-	"api":    {"lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed"},
-	"status": {"ocsp", "crl", "feed", "card"},
+	"api":     {"lifecycle", "ca", "client", "card", "registry", "officer", "audit", "feed"},
+	"status":  {"ocsp", "crl", "feed", "card"},
 	"metrics": {"card", "crl", "hsm", "ca"},
 	// floor 7
 	"cmd/internal/token":     {"config", "hsm"},
