@@ -69,8 +69,14 @@ func TestARefusalInASharedCommitIsItsOwn(t *testing.T) {
 		return func() error { _, err := db.Intend(t.Context(), chunk[i:i+1]); return err }
 	}
 	var answers []error
+	holder := newHolder()
+	half := []card.Order{orderFor(newHolder(), card.First, ""), orderFor(holder, card.First, ""), orderFor(holder, card.First, "")}
 	works := []func() error{
 		good(0), good(1),
+		// It has opened two orders when the third is refused.
+		func() error {
+			return db.Apply(t.Context(), card.Decision{Actor: "desk", Action: "order", At: dawn, Opens: half})
+		},
 		func() error { return db.Record(t.Context(), []card.Signed{stranger}, card.GateChip) },
 		func() error {
 			return db.RevokeInfrastructure(t.Context(), "officer", testIssuer, card.Serial{1}, card.Superseded)
@@ -78,7 +84,7 @@ func TestARefusalInASharedCommitIsItsOwn(t *testing.T) {
 		good(2), good(3),
 	}
 	outcomes, _ := crowd(t, db, works...)
-	for i, want := range []error{nil, nil, card.ErrStale, card.ErrNotFound, nil, nil} {
+	for i, want := range []error{nil, nil, card.ErrWaitingCard, card.ErrStale, card.ErrNotFound, nil, nil} {
 		if !errors.Is(outcomes[i], want) {
 			t.Errorf("work %d: got %v, want %v", i, outcomes[i], want)
 		}
@@ -88,6 +94,9 @@ func TestARefusalInASharedCommitIsItsOwn(t *testing.T) {
 		t.Errorf("got %v, %v", answers, err)
 	}
 	count(t, db, 4, "SELECT COUNT(*) FROM attempts")
+	for _, o := range half {
+		count(t, db, 0, "SELECT COUNT(*) FROM orders WHERE id = $1", string(o.ID))
+	}
 	checkAll(t, db)
 }
 
